@@ -1,0 +1,97 @@
+# Each virtual environment is built on first use; its stamps make pip run again only when pyproject.toml or
+# constraints.txt change. Only Python and make have to be there.
+
+PYTHON ?= python3
+MINIMUM_PYTHON := $(shell sed -n 's/^requires-python = ">=\([0-9.]*\)"/\1/p' pyproject.toml)
+export PYTHON
+
+# The name carries the accelerator, so that asking for one installs it into an environment that has none yet.
+STAMP := installed$(if $(ACCELERATOR),-$(ACCELERATOR))
+TRAIN := .venv/$(STAMP)-train
+TEST := .venv/$(STAMP)-test
+DOCS := .venv/$(STAMP)-docs
+SB3 := .venv-sb3/$(STAMP)-test
+
+comma := ,
+python_version = $(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
+python_suffices = $(shell $(PYTHON) -c \
+	'import sys; print(sys.version_info >= tuple(map(int, "$(MINIMUM_PYTHON)".split("."))))' 2>/dev/null)
+require_python = $(if $(filter True,$(python_suffices)),,$(error Python $(MINIMUM_PYTHON) or newer is needed, but \
+	$(PYTHON) is $(or $(python_version),not there): install it, or name one with make PYTHON=/path/to/python))
+require_curriculum = $(if $(and $(filter 1,$(words $(CURRICULUM))),$(filter 1 2 3,$(CURRICULUM))),,$(error \
+	CURRICULUM must be 1, 2 or 3, not '$(CURRICULUM)'; for example: make train CURRICULUM=3))
+$(if $(filter-out cuda,$(ACCELERATOR)),$(error \
+	ACCELERATOR must be cuda or left out, not '$(ACCELERATOR)'; for example: make train CURRICULUM=3 ACCELERATOR=cuda))
+
+# Names such as ENV are often set in a shell for other ends, so only make's own command line counts.
+option = $(if $(and $(filter command,$(origin $2)),$($2)),--$1 '$(subst ','\'',$($2))')
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# Two goals at once would run pip twice in one environment.
+.NOTPARALLEL:
+
+.PHONY: help
+help: ## list the commands
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1:\2/p' $(firstword $(MAKEFILE_LIST)) | \
+		while IFS=: read -r command purpose; do printf '  make %-12s %s\n' "$$command" "$$purpose"; done
+	@echo 'PYTHON=/path/to/python chooses the Python (>= $(MINIMUM_PYTHON)); ACCELERATOR=cuda adds the CUDA build of JAX.'
+
+.PHONY: check-curriculum
+check-curriculum:
+	@:$(require_curriculum)
+
+.PHONY: train
+train: check-curriculum $(TRAIN) ## train an agent: CURRICULUM=1|2|3 [ENV= ALGO= SEED= CONFIG= OUT=]
+	.venv/bin/python -m training train --curriculum $(CURRICULUM) $(strip $(call option,env,ENV) \
+		$(call option,algo,ALGO) $(call option,seed,SEED) $(call option,config,CONFIG) $(call option,out,OUT))
+
+.PHONY: test
+test: $(TEST) ## run every test that is not marked slow or sb3
+	.venv/bin/python -m pytest -m 'not slow and not sb3'
+
+.PHONY: test-slow
+test-slow: $(TEST) ## run the tests marked slow
+	.venv/bin/python -m pytest -m slow
+
+.PHONY: test-sb3
+test-sb3: $(SB3) ## run the tests against Stable-Baselines3, in .venv-sb3
+	.venv-sb3/bin/python -m pytest -m sb3
+
+.PHONY: lint
+lint: $(TEST) ## check style, formatting and types
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+.PHONY: bench
+bench: $(TRAIN) ## measure the speed of this machine
+	.venv/bin/python -m benchmarks
+
+.PHONY: bench-peers
+bench-peers: ## measure RTBGym on this machine, in .venv-peers
+	benchmarks/peers/run.sh .venv-peers
+
+.PHONY: docs
+docs: $(DOCS) ## build the documentation into docs/_build/html
+	.venv/bin/sphinx-build -W --keep-going docs docs/_build/html
+
+.PHONY: clean
+clean: ## remove environments, builds and caches; results stay
+	rm -rf .venv .venv-sb3 .venv-peers build dist docs/_build .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+$(TRAIN): EXTRAS := train
+$(TEST): EXTRAS := train,dev
+$(DOCS): EXTRAS := train,dev,docs
+$(SB3): EXTRAS := train,dev,sb3
+
+$(TRAIN) $(TEST) $(DOCS): .venv/created
+$(SB3): .venv-sb3/created
+
+$(TRAIN) $(TEST) $(DOCS) $(SB3): pyproject.toml constraints.txt
+	$(@D)/bin/python -m pip install -c constraints.txt -e '.[$(EXTRAS)$(addprefix $(comma),$(ACCELERATOR))]'
+	@touch $@
+
+%/created:
+	$(require_python)$(PYTHON) -m venv --clear $(@D)
+	@touch $@
