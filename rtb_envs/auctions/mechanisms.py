@@ -1,0 +1,118 @@
+"""Who wins a single-slot sealed-bid auction, what the winner pays, and what bid would have won.
+
+Every function is elementwise over its batch shape. Prices and bids share one money unit, which is the caller's.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, get_args
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Bool, Int, Real
+
+Pricing = Literal["second_price", "first_price", "hybrid"]
+PRICINGS: tuple[Pricing, ...] = get_args(Pricing)
+
+
+def clearing_price(
+    bid: Real[ArrayLike, "*#batch"],
+    competing_bid: Real[ArrayLike, "*#batch"],
+    pricing: Pricing,
+    reserve_price: Real[ArrayLike, "*#batch"] = 0.0,
+    hybrid_weight: Real[ArrayLike, "*#batch"] = 0.0,
+) -> Real[Array, "*batch"]:
+    """What a winner pays; the value has no meaning for a bid that ``wins`` does not call a winner.
+
+    ``second_price`` (Vickrey 1961): the larger of the highest competing bid and the reserve price. ``first_price``: the
+    bid. ``hybrid``: ``hybrid_weight`` of the first price plus the rest of the second, ``hybrid_weight`` in [0, 1].
+    A winner's price lies between the reserve price and the bid. Raises ValueError for another ``pricing``.
+    """
+    if pricing not in PRICINGS:
+        raise ValueError(f"pricing: got {pricing!r}, allowed are {', '.join(PRICINGS)}")
+    dtype = jnp.result_type(bid, competing_bid, reserve_price, jnp.float32)
+    second, first = jnp.broadcast_arrays(jnp.maximum(competing_bid, reserve_price), bid)
+    second, first = second.astype(dtype), first.astype(dtype)
+    if pricing == "second_price":
+        return second
+    if pricing == "first_price":
+        return first
+    return jnp.minimum(second + hybrid_weight * (first - second), first)  # rounding must not lift it over the bid
+
+
+def wins(
+    bid: Real[ArrayLike, "*#batch"],
+    competing_bid: Real[ArrayLike, "*#batch"],
+    reserve_price: Real[ArrayLike, "*#batch"] = 0.0,
+) -> Bool[Array, "*batch"]:
+    """Whether ``bid`` exceeds the highest competing bid (a tie is lost) and reaches the reserve price."""
+    return jnp.greater(bid, competing_bid) & jnp.greater_equal(bid, reserve_price)
+
+
+class SealedBid(NamedTuple):
+    """The outcome of ``sealed_bid``."""
+
+    winner: Int[Array, "*batch"]
+    """int32 index of the winning bidder, -1 where nobody wins."""
+    price: Real[Array, "*batch"]
+    """What the winner pays, 0 where nobody wins."""
+    min_bid_to_win: Real[Array, "*batch bidders"]
+    """What an exchange reports to each bidder; see ``sealed_bid``."""
+
+
+def sealed_bid(
+    bids: Real[Array, "*batch bidders"],
+    pricing: Pricing,
+    reserve_price: Real[ArrayLike, "*#batch"] = 0.0,
+    hybrid_weight: Real[ArrayLike, "*#batch"] = 0.0,
+    increment: Real[ArrayLike, "*#batch"] = 0.0,
+) -> SealedBid:
+    """Run one auction for each batch entry among the bidders of the last axis (at least one, a static number).
+
+    A bid takes part if it is positive and reaches the reserve price; a zero, negative or NaN bid abstains. The highest
+    wins, ties go to the lowest index. The second price is the second highest bid that takes part plus ``increment``
+    (>= 0), never above the winning bid; a lone bidder pays the reserve price, without increment. First and hybrid
+    prices follow ``clearing_price``.
+
+    ``min_bid_to_win`` is OpenRTB's AUCTION_MIN_TO_WIN (OpenRTB 2.6, section 4.4): the winner is told the highest
+    competing bid, or the reserve price if that is more; a loser is told the price that the winner paid (below the
+    winning bid under second price, by the convention of that standard); everyone the reserve price if nobody won.
+
+    Raises ValueError for an unknown ``pricing`` or for ``bids`` without bidders.
+    """
+    bids = jnp.asarray(bids)
+    if bids.ndim == 0 or bids.shape[-1] == 0:
+        raise ValueError(f"bids: got shape {bids.shape}, the last axis must hold at least one bidder")
+    winner, best, second = _best_and_second(bids, reserve_price)
+    sold = winner >= 0
+    reserve = jnp.broadcast_to(reserve_price, best.shape).astype(best.dtype)
+    winning_bid = jnp.where(sold, best, reserve)
+    competing_bid = jnp.where(jnp.isneginf(second), reserve, second)
+    raised = jnp.where(jnp.isneginf(second), reserve, second + increment)
+    price = clearing_price(winning_bid, jnp.minimum(raised, winning_bid), pricing, reserve, hybrid_weight)
+    told_to_losers = jnp.where(sold, price, reserve)[..., None]
+    is_winner = jnp.arange(bids.shape[-1]) == winner[..., None]
+    min_bid_to_win = jnp.where(is_winner, competing_bid[..., None], told_to_losers)
+    return SealedBid(winner, jnp.where(sold, price, 0.0), min_bid_to_win)
+
+
+def _best_and_second(
+    bids: Real[Array, "*batch bidders"], reserve_price: Real[ArrayLike, "*#batch"]
+) -> tuple[Int[Array, "*batch"], Real[Array, "*batch"], Real[Array, "*batch"]]:
+    """Winner, highest and second highest bid among those that take part; -1 and -inf where there is none.
+
+    A running maximum over the unrolled bidder axis: on a CPU many times faster than ``top_k`` or ``sort``.
+    """
+    batch = jnp.broadcast_shapes(bids.shape[:-1], jnp.shape(reserve_price))
+    dtype = jnp.result_type(bids, reserve_price, jnp.float32)
+    best = second = jnp.full(batch, -jnp.inf, dtype)
+    winner = jnp.full(batch, -1, jnp.int32)
+    for bidder in range(bids.shape[-1]):
+        bid = bids[..., bidder]
+        bid = jnp.where((bid > 0) & (bid >= reserve_price), bid, -jnp.inf).astype(dtype)
+        is_best = bid > best
+        second = jnp.where(is_best, best, jnp.maximum(second, bid))
+        winner = jnp.where(is_best, jnp.int32(bidder), winner)
+        best = jnp.maximum(best, bid)
+    return winner, best, second

@@ -1,0 +1,55 @@
+"""The one place for compiler options and the persistent compilation cache.
+
+XLA's CPU backend loses a factor of two to three on auction kernels inside ``lax.scan`` when its fusion emitters are
+on. ``jit`` turns them off, on the CPU only, after probing that the installed XLA knows the option; results are the
+same (a test compares them) and ``make bench`` measures both.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+CPU_OPTIONS: dict[str, bool] = {"xla_cpu_use_fusion_emitters": False}
+CACHE_VARIABLE = "RTB_ENVS_CACHE"
+
+
+@functools.cache
+def compiler_options() -> dict[str, bool]:
+    """The options that this machine's XLA accepts: empty on accelerators and where the option is gone."""
+    if jax.default_backend() != "cpu":
+        return {}
+    try:
+        jax.jit(lambda x: x + 1, compiler_options=CPU_OPTIONS).lower(jnp.float32(0)).compile()
+    except Exception:  # XLA reports an unknown option by a runtime error whose type differs between versions
+        return {}
+    return dict(CPU_OPTIONS)
+
+
+def jit(function: Callable[..., Any], **options: Any) -> Any:
+    """``jax.jit`` with this project's compiler options; ``options`` are jax.jit's own.
+
+    Call it where something is about to run, not at import: it starts JAX's backend.
+    """
+    enable_cache()
+    return jax.jit(function, compiler_options=compiler_options() or None, **options)
+
+
+@functools.cache
+def enable_cache() -> None:
+    """Keep compiled programs on disk between processes.
+
+    The directory is ``$RTB_ENVS_CACHE``, else ``~/.cache/rtb-envs``; an empty variable turns the cache off. A
+    directory that the user has already given to JAX is left alone.
+    """
+    directory = os.environ.get(CACHE_VARIABLE, str(Path.home() / ".cache" / "rtb-envs"))
+    if not directory or jax.config.values["jax_compilation_cache_dir"]:
+        return
+    jax.config.update("jax_compilation_cache_dir", directory)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)

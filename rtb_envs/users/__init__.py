@@ -1,0 +1,1 @@
+"""What users do: response rates and search traffic. Arrays in, arrays out."""

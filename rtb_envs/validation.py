@@ -1,0 +1,71 @@
+"""Checks of configuration values at the edge: one message form, naming field, allowed values and what was given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+
+def wrong_value(name: str, allowed: str, value: object) -> ValueError:
+    """The error for a value of the right type that is not allowed."""
+    return ValueError(f"{name} must be {allowed}, got {value!r}")
+
+
+def wrong_type(name: str, allowed: str, value: object) -> TypeError:
+    """The error for a value of the wrong type."""
+    return TypeError(f"{name} must be {allowed}, got {value!r} of type {type(value).__name__}")
+
+
+def integer(name: str, value: Any, low: int, high: int) -> int:
+    """``value`` as an int within [low, high]; booleans and floats are refused."""
+    allowed = f"an integer in [{low}, {high}]"
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
+        raise wrong_type(name, allowed, value)
+    if not low <= int(value) <= high:
+        raise wrong_value(name, allowed, value)
+    return int(value)
+
+
+def number(name: str, value: Any, low: float, high: float, *, open_low: bool = False) -> float:
+    """``value`` as a finite float within [low, high], or (low, high] when ``open_low``."""
+    allowed = f"a finite number in {'(' if open_low else '['}{low:g}, {high:g}]"
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        raise wrong_type(name, allowed, value)
+    if not (low <= float(value) <= high) or (open_low and float(value) == low):
+        raise wrong_value(name, allowed, value)
+    return float(value)
+
+
+def choice(name: str, value: Any, allowed: Sequence[Any]) -> Any:
+    """``value`` if it is one of ``allowed``."""
+    if not any(value is option or (type(value) is type(option) and value == option) for option in allowed):
+        raise wrong_value(name, "one of " + ", ".join(map(repr, allowed)), value)
+    return value
+
+
+def boolean(name: str, value: Any) -> bool:
+    """``value`` as a bool; nothing else is taken for one."""
+    if not isinstance(value, bool | np.bool_):
+        raise wrong_type(name, "True or False", value)
+    return bool(value)
+
+
+def array(
+    name: str, value: Any, shapes: Sequence[tuple[int, ...]], low: float = -np.inf, high: float = np.inf
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """``value`` as a finite float64 array of one of ``shapes`` with every entry in [low, high]."""
+    shape_text = " or ".join(map(str, shapes))
+    try:
+        result = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise wrong_type(name, f"an array of numbers of shape {shape_text}", value) from None
+    if result.shape not in shapes:
+        raise ValueError(f"{name} must have shape {shape_text}, got shape {result.shape}")
+    bad = ~(np.isfinite(result) & (result >= low) & (result <= high))
+    if bad.any():
+        entry = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"{name} must hold finite numbers in [{low:g}, {high:g}], got {result[entry]!r} at {entry}")
+    return result
