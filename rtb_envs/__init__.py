@@ -1,0 +1,40 @@
+"""Auctions, budgets and customer journeys as compiled reinforcement-learning environments.
+
+Importing this package registers its environments with Gymnasium and loads neither JAX nor matplotlib::
+
+    import gymnasium, rtb_envs
+
+    env = gymnasium.make("AdAuction-v0")                      # one environment, NumPy in and out
+    envs = gymnasium.make_vec("AdAuction-v0", num_envs=1024)  # a compiled batch
+    core = rtb_envs.make("AdAuction-v0")                      # the functional core, for JAX code
+    rtb_envs.list_envs()                                      # every id
+    rtb_envs.rollout(core, policy, num_envs=1024, num_steps=7, seed=0)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from rtb_envs.registry import list_envs
+
+if TYPE_CHECKING:
+    from rtb_envs.core import make
+    from rtb_envs.rollout import rollout
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "list_envs", "make", "rollout"]
+
+_LAZY = {"make": "rtb_envs.core", "rollout": "rtb_envs.rollout"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

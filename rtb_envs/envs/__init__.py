@@ -1,0 +1,1 @@
+"""One package per environment: configuration, parameters, state, dynamics."""

@@ -1,0 +1,67 @@
+"""The three markets of AdAuction's curriculum, of equal shapes, so that one compiled program serves them all.
+
+1. static: constant rates, budget for 3/4 of the traffic; 2. day: the day's traffic and time-varying rates, budget for
+half; 3. moving: prices drift and jump, unseen, budget for a quarter. The third is the market that methods are compared
+in.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+
+from rtb_envs import validation
+from rtb_envs.envs.ad_auction.economics import expected_episode
+from rtb_envs.envs.ad_auction.environment import AdAuction
+from rtb_envs.envs.ad_auction.instance import Instance
+from rtb_envs.envs.ad_auction.options import Options
+from rtb_envs.users.response import LogisticResponse
+
+HORIZON = 24
+INSTANCE_SEED = 12345
+
+
+@dataclass(frozen=True)
+class _Unchanging:
+    """Builds the instance's rate law with its time factor replaced by the mean over the day."""
+
+    event: str
+
+    def from_instance(self, instance: Instance) -> LogisticResponse:
+        law: LogisticResponse = getattr(instance, self.event)
+        factor = jnp.full_like(law.time_factor, jnp.mean(law.time_factor))
+        return LogisticResponse(law.ad_logit, law.user_logit, factor)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    budget_share: float
+    """Budget as a share of the expected spend at the highest multiplier, without drift or shock."""
+    options: dict[str, Any]
+
+
+_STAGES = {
+    1: _Stage(0.75, {"click_rate": _Unchanging("click_rate"), "conversion_rate": _Unchanging("conversion_rate")}),
+    2: _Stage(0.5, {"day_curve": True}),
+    3: _Stage(0.25, {"drift": 0.3, "shock_factor": 1.5}),
+}
+STAGES = tuple(_STAGES)
+
+
+def curriculum_options(stage: int) -> dict[str, Any]:
+    """Options for ``make("AdAuction-v0", **options)`` of a stage, 1 to 3; ValueError for another."""
+    validation.choice("stage", stage, STAGES)
+    chosen = _STAGES[stage]
+    # Wide enough for the day curve's peak, so that the static part of all stages is the same.
+    options = {"horizon": HORIZON, "instance_seed": INSTANCE_SEED, **chosen.options}
+    return {**options, "initial_budget": int(chosen.budget_share * _largest_spend(stage))}
+
+
+@functools.cache
+def _largest_spend(stage: int) -> float:
+    options = Options(horizon=HORIZON, instance_seed=INSTANCE_SEED, **_STAGES[stage].options)
+    env, params = AdAuction(options.config(), options.params()), options.params()
+    return expected_episode(env, params, float(params.multiplier_high)).cost

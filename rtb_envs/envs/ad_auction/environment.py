@@ -1,0 +1,339 @@
+"""AdAuction: one advertiser paces a budget over an episode of auctions. State and dynamics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Bool, Float, Int
+
+from rtb_envs.auctions.hindsight import fractional_knapsack, multiplier_ceiling
+from rtb_envs.auctions.mechanisms import clearing_price, wins
+from rtb_envs.core import Environment, Info, RenderPanel
+from rtb_envs.envs.ad_auction.config import MAX_BID, Config
+from rtb_envs.envs.ad_auction.noise import Auctions, Drawn, Noise
+from rtb_envs.envs.ad_auction.params import Params
+from rtb_envs.envs.ad_auction.settlement import AuctionResult, StepTotals, settle
+from rtb_envs.random import Stream
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class State:
+    """One market in progress. Counts and money are int32, hence exact."""
+
+    t: Int[Array, ""]
+    remaining_budget: Int[Array, ""]
+    drift_sign: Float[Array, ""]
+    """Hidden: whether prices rise (+1) or fall (-1)."""
+    shock_step: Int[Array, ""]
+    """Hidden: the step in which the price shock begins."""
+    episode: StepTotals
+    """Sums over the episode so far."""
+    consumption_rate: Float[Array, ""]
+    """Last step: cost as a share of the budget it started with."""
+    cost_per_mille: Float[Array, ""]
+    win_rate: Float[Array, ""]
+    reward: Float[Array, ""]
+    multiplier: Float[Array, ""]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Offer:
+    """What is known of some auctions before any bid; every field has the shape of their index."""
+
+    price: Float[Array, "*auctions"]
+    """Highest competing bid."""
+    click_rate: Float[Array, "*auctions"]
+    conversion_rate: Float[Array, "*auctions"]
+    """Of a click."""
+    unit_bid: Float[Array, "*auctions"]
+    """Bid at multiplier 1, before it is floored."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Hindsight:
+    """What a bidder who knows the episode's draws could expect to earn, in conversions (or clicks)."""
+
+    optimum: Float[Array, ""]
+    """R*: the fractional knapsack over single auctions."""
+    ceiling: Float[Array, ""]
+    """The best multiplier of each step, one for all its auctions; at most the optimum."""
+
+
+class AdAuction(Environment[Params, State, Noise]):
+    """Pace a budget over an episode of auctions by one bid multiplier a step.
+
+    Each step holds ``search_volume`` auctions, one after another. In each the bid is
+    floor(multiplier * rate * standard_bid_price * scaler), ``rate`` the click or conversion rate of the pair of ad and
+    user; the impression is won if the bid exceeds the market price; a click and then a conversion may follow. The
+    ``cost_indicator`` event is charged the integer price. The model is RTBGym's (Kiyohara et al., SCOPE-RL, 2023).
+
+    - Observation: float32[7], see ``OBSERVATION_KEYS``; any sub-sequence on request.
+    - Action: float32[1] in [multiplier_low, multiplier_high], or int32 in 0..n_actions-1 meaning ``action_meanings``.
+    - Reward: kept conversions (or clicks) of the step.
+    - Termination: after ``horizon`` steps. Never truncated.
+    - State: ``State``; hidden from the observation are the drift's sign and the shock's step.
+
+    Usage::
+
+        env = rtb_envs.make("AdAuction-v0")
+        params = env.default_params
+        observation, state = env.reset_env(key, params)
+        observation, state, reward, terminated, truncated, info = env.step_env(key, state, action, params)
+    """
+
+    id = "AdAuction-v0"
+    render_panels = (
+        RenderPanel("remaining_budget", "Remaining budget", "currency"),
+        RenderPanel("multiplier", "Bid multiplier", "× standard bid"),
+        RenderPanel("win_rate", "Win rate", "share of auctions"),
+        RenderPanel("reward", "Reward", "conversions or clicks per step"),
+    )
+
+    def __init__(self, config: Config, params: Params) -> None:
+        self.config = config
+        self._params = params
+
+    @property
+    def default_params(self) -> Params:
+        return self._params
+
+    @property
+    def action_scale(self) -> Literal["linear", "log"]:
+        return "log"
+
+    def observation_space(self, params: Params) -> gymnasium.spaces.Box:
+        budget = float(params.initial_budget)
+        infinite = self.config.compat == "rtbgym"
+        high = {
+            "timestep": float(params.horizon),
+            "remaining_budget": budget,
+            "consumption_rate": np.inf if infinite else 1.0,
+            "cost_per_mille": np.inf if infinite else 1000 * budget,
+            "win_rate": 1.0,
+            "reward": np.inf if infinite else float(self.config.largest_search_volume),
+            "multiplier": np.inf if infinite else max(float(params.multiplier_high), 1.0),
+        }
+        bound = np.array([high[key] for key in self.config.observation_keys], np.float32)
+        return gymnasium.spaces.Box(np.zeros_like(bound), bound, dtype=np.float32)
+
+    def action_space(self, params: Params) -> gymnasium.spaces.Space[Any]:
+        if params.action_meanings is not None:
+            return gymnasium.spaces.Discrete(params.action_meanings.shape[0])
+        low, high = np.float32(params.multiplier_low), np.float32(params.multiplier_high)
+        return gymnasium.spaces.Box(low, high, (1,), np.float32)
+
+    def reset_noise(self, key: Array, params: Params) -> Noise:
+        return Drawn(Stream.from_key(key, self.config.generator))
+
+    def noise(self, key: Array, state: State, params: Params) -> Noise:
+        return Drawn(Stream.from_key(key, self.config.generator).step(state.t))
+
+    def initial(self, noise: Noise, params: Params) -> State:
+        hidden = noise.hidden(params)
+        zero = jnp.zeros((), float)
+        state = State(
+            t=jnp.zeros((), jnp.int32),
+            remaining_budget=params.initial_budget,
+            drift_sign=hidden.drift_sign,
+            shock_step=hidden.shock_step,
+            episode=StepTotals.zero(),
+            consumption_rate=zero,
+            cost_per_mille=zero,
+            win_rate=zero,
+            reward=zero,
+            multiplier=jnp.ones((), float),
+        )
+        return self._show_noise(state, noise) if self.config.compat == "rtbgym" else state
+
+    def transition(
+        self, state: State, action: Array, noise: Noise, params: Params
+    ) -> tuple[State, Array, Array, Array, Info]:
+        multiplier = self.multiplier(action, params)
+        # RTBGym takes the volume of the entry before, in the first step that of the last entry.
+        volume_t = (state.t - 1) % params.horizon if self.config.compat == "rtbgym" else state.t
+        volume = noise.search_volume(params, volume_t)
+
+        def run(index: Int[Array, "*auctions"]) -> AuctionResult:
+            offer, auctions = self._offer(index, noise, state, params)
+            return self._resolve(offer, auctions.response_uniform, multiplier, params)
+
+        step = settle(run, volume, state.remaining_budget, self.config.max_auctions, self.config.budget_rule)
+        return self._advance(state, multiplier, step, noise, params)
+
+    def observe(self, state: State, params: Params) -> Array:
+        values = {
+            "timestep": state.t,
+            "remaining_budget": state.remaining_budget,
+            "consumption_rate": state.consumption_rate,
+            "cost_per_mille": state.cost_per_mille,
+            "win_rate": state.win_rate,
+            "reward": state.reward,
+            "multiplier": state.multiplier,
+        }
+        return jnp.stack([values[key].astype(float) for key in self.config.observation_keys])
+
+    def multiplier(self, action: Array, params: Params) -> Float[Array, ""]:
+        """The bid multiplier that an action means, clipped to the action space; NaN means the lowest."""
+        if params.action_meanings is not None:
+            index = jnp.clip(action.astype(jnp.int32), 0, params.action_meanings.shape[0] - 1)
+            return params.action_meanings[index.reshape(())]
+        value = jnp.nan_to_num(action.reshape(()), nan=-jnp.inf, posinf=jnp.inf, neginf=-jnp.inf)
+        return jnp.clip(value, params.multiplier_low, params.multiplier_high)
+
+    def hindsight(self, key: Array, params: Params) -> Hindsight:
+        """What a clairvoyant bidder could have earned in the episode of ``key``; vmappable over keys."""
+        offers, in_play = self._episode_offers(key, params)
+        per_conversion = self.config.objective == "conversion"
+        value = offers.click_rate * (offers.conversion_rate if per_conversion else 1.0)
+        converted = offers.click_rate * offers.conversion_rate
+        charged: dict[str, Array | float] = {"impression": 1.0, "click": offers.click_rate, "conversion": converted}
+        lowest_bid = jnp.maximum(jnp.floor(offers.price) + 1, jnp.ceil(params.reserve_price))
+        lowest_price = clearing_price(
+            lowest_bid, offers.price, self.config.pricing, params.reserve_price, params.hybrid_weight
+        )
+        cost = charged[self.config.cost_indicator] * jnp.floor(lowest_price)
+        value = jnp.where(in_play, value, 0.0)
+        threshold = lowest_bid / jnp.maximum(offers.unit_bid, 1e-12)
+        optimum = fractional_knapsack(value.reshape(-1), cost.reshape(-1), params.initial_budget)
+        ceiling = multiplier_ceiling(
+            value, cost, threshold, in_play, params.initial_budget, params.multiplier_low, params.multiplier_high
+        )
+        return Hindsight(optimum, ceiling)
+
+    def _episode_offers(self, key: Array, params: Params) -> tuple[Offer, Bool[Array, "steps auctions"]]:
+        """Every auction of an episode, and which of them take place."""
+        start = self.initial(self.reset_noise(key, params), params)
+        index = jnp.arange(self.config.largest_search_volume)
+
+        def one_step(t: Array) -> tuple[Offer, Array]:
+            state = replace(start, t=t)
+            noise = self.noise(key, state, params)
+            volume_t = (t - 1) % params.horizon if self.config.compat == "rtbgym" else t
+            in_play = (index < noise.search_volume(params, volume_t)) & (t < params.horizon)
+            return self._offer(index, noise, state, params)[0], in_play
+
+        return jax.vmap(one_step)(jnp.arange(self.config.max_horizon, dtype=jnp.int32))
+
+    def _offer(
+        self, index: Int[Array, "*auctions"], noise: Noise, state: State, params: Params
+    ) -> tuple[Offer, Auctions]:
+        """What is on offer in the auctions ``index`` of the state's step, whatever is bid."""
+        t = state.t
+        auctions = noise.auctions(index, params, t)
+        level = params.shift.price_level(t, params.horizon, state.drift_sign, state.shock_step)
+        price = jnp.maximum(auctions.market_price * level, params.minimum_price)
+        assert params.derived is not None
+        click_rate = params.derived.click_rate.rate(auctions.ad, auctions.user, t)
+        conversion_rate = params.derived.conversion_rate.rate(auctions.ad, auctions.user, t)
+        if params.predicted_rate is not None:
+            believed = params.predicted_rate[t, auctions.ad, auctions.user]
+        else:
+            believed = click_rate * conversion_rate if self.config.objective == "conversion" else click_rate
+        return Offer(price, click_rate, conversion_rate, believed * self.bid_scale(params)), auctions
+
+    def bid_scale(self, params: Params) -> Float[Array, ""]:
+        """Bid at multiplier 1 per unit of believed rate."""
+        assert params.derived is not None
+        if params.scaler is not None:
+            return params.standard_bid_price * params.scaler
+        conversion = self.config.objective == "conversion"
+        mean = params.derived.mean_conversion_rate if conversion else params.derived.mean_click_rate
+        return params.standard_bid_price / mean
+
+    def _resolve(
+        self, offer: Offer, response_uniform: Float[Array, "*auctions"], multiplier: Float[Array, ""], params: Params
+    ) -> AuctionResult:
+        """Bid, auction, charge and response."""
+        bid = jnp.minimum(jnp.floor(multiplier * offer.unit_bid), MAX_BID)
+        impression = wins(bid, offer.price, params.reserve_price)
+        price = clearing_price(bid, offer.price, self.config.pricing, params.reserve_price, params.hybrid_weight)
+        click = impression & (response_uniform < offer.click_rate)
+        conversion = impression & (response_uniform < offer.click_rate * offer.conversion_rate)
+        charged = {"impression": impression, "click": click, "conversion": conversion}[self.config.cost_indicator]
+        cost = jnp.where(charged, jnp.minimum(price, MAX_BID).astype(jnp.int32), 0)
+        return AuctionResult(impression, click, conversion, cost, bid.astype(jnp.int32), offer.conversion_rate)
+
+    def _advance(
+        self, state: State, multiplier: Float[Array, ""], step: StepTotals, noise: Noise, params: Params
+    ) -> tuple[State, Array, Array, Array, Info]:
+        kept = step.conversion if self.config.objective == "conversion" else step.click
+        reward = kept.astype(float)
+        after = State(
+            t=state.t + 1,
+            remaining_budget=state.remaining_budget - step.cost,
+            drift_sign=state.drift_sign,
+            shock_step=state.shock_step,
+            episode=state.episode + step,
+            consumption_rate=_ratio(step.cost, state.remaining_budget),
+            cost_per_mille=1000 * _ratio(step.cost, step.impression),
+            win_rate=_ratio(step.impression, step.search_volume),
+            reward=reward,
+            multiplier=multiplier,
+        )
+        terminated = after.t >= params.horizon
+        if params.target_cost_per_action is not None:
+            reward = reward - jnp.where(terminated, self._shortfall(after.episode, params.target_cost_per_action), 0)
+        info = self._info(after, step)
+        if self.config.compat == "rtbgym":
+            # RTBGym has begun the next episode when it returns the last step's observation.
+            begun = replace(after, t=jnp.zeros_like(after.t), remaining_budget=params.initial_budget)
+            begun = self._show_noise(begun, noise)
+            after = jax.tree.map(lambda new, old: jnp.where(terminated, new, old), begun, after)
+        return after, reward, terminated, jnp.zeros((), bool), info
+
+    def _shortfall(self, episode: StepTotals, target: Float[Array, ""]) -> Float[Array, ""]:
+        """What the episode's value loses for missing the target cost per action.
+
+        The return becomes value * min(1, (target / cost per action)**2): AuctionNet's score (Su et al., NeurIPS 2024).
+        """
+        value = (episode.conversion if self.config.objective == "conversion" else episode.click).astype(float)
+        met = jnp.minimum(1, _ratio(target * value, episode.cost) ** 2)
+        return jnp.where(episode.cost > 0, value * (1 - met), 0)
+
+    def _info(self, after: State, step: StepTotals) -> Info:
+        episode = after.episode
+        return {
+            "search_volume": step.search_volume,
+            "impression": step.impression,
+            "click": step.click,
+            "conversion": step.conversion,
+            "cost": step.cost,
+            "average_bid_price": _ratio(step.bid, step.search_volume),
+            "expected_conversion": step.expected_conversion,
+            "remaining_budget": after.remaining_budget,
+            "multiplier": after.multiplier,
+            "win_rate": after.win_rate,
+            "reward": after.reward,
+            "episode_search_volume": episode.search_volume,
+            "episode_impression": episode.impression,
+            "episode_click": episode.click,
+            "episode_conversion": episode.conversion,
+            "episode_cost": episode.cost,
+            "episode_average_bid_price": _ratio(episode.bid, episode.search_volume),
+            "episode_expected_conversion": episode.expected_conversion,
+        }
+
+    def _show_noise(self, state: State, noise: Noise) -> State:
+        first = noise.first_observation()
+        return replace(
+            state,
+            consumption_rate=first.consumption_rate.astype(float),
+            cost_per_mille=first.cost_per_mille.astype(float),
+            win_rate=first.win_rate.astype(float),
+            reward=first.reward.astype(float),
+            multiplier=first.multiplier.astype(float),
+        )
+
+
+def _ratio(numerator: Array, denominator: Array) -> Array:
+    """numerator / denominator, 0 where the denominator is 0."""
+    return jnp.where(denominator > 0, numerator / jnp.maximum(denominator, 1), 0).astype(float)

@@ -1,0 +1,153 @@
+"""The numbers of an AdAuction market, and what is derived from them."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float, Int
+
+from rtb_envs.auctions.market_prices import MarketPrice
+from rtb_envs.compile import jit
+from rtb_envs.users.response import Response
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class MarketShift:
+    """How the price level moves over an episode, unseen by the bidder; see ``price_level``."""
+
+    drift: Float[Array, ""]
+    shock_factor: Float[Array, ""]
+    shock_duration: Int[Array, ""]
+
+    def price_level(
+        self, t: Int[Array, ""], horizon: Int[Array, ""], drift_sign: Float[Array, ""], shock_step: Int[Array, ""]
+    ) -> Float[Array, ""]:
+        """What the law's price is multiplied by at step ``t``.
+
+        (1 + drift * s * t / (T - 1)), times ``shock_factor`` in the ``shock_duration`` steps from ``shock_step`` on;
+        s = +-1 and the shock's step are drawn once an episode.
+        """
+        trend = 1 + self.drift * drift_sign * t / jnp.maximum(horizon - 1, 1)
+        shocked = (t >= shock_step) & (t < shock_step + self.shock_duration)
+        return trend * jnp.where(shocked, self.shock_factor, 1)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Derived:
+    """Numbers that follow from the others; made by ``derive``, never set by hand."""
+
+    market_price: MarketPrice
+    click_rate: Response
+    conversion_rate: Response
+    mean_click_rate: Float[Array, ""]
+    """Clicks per impression, over ads, users and steps; the predictor's mean where there is a predictor."""
+    mean_conversion_rate: Float[Array, ""]
+    """Conversions per impression, likewise."""
+    ad_cumulative: Float[Array, "steps ads"] | None
+    user_cumulative: Float[Array, "steps users"] | None
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Params:
+    """Every number of the market; arrays over time have the static length ``max_horizon`` ("steps").
+
+    Money is in the unit of the budget. Change numbers through ``replace``, which rebuilds ``derived``.
+    """
+
+    ad_features: Float[Array, "ads ad_features"]
+    user_features: Float[Array, "users user_features"]
+    horizon: Int[Array, ""]
+    """Steps of an episode, at most ``max_horizon``."""
+    initial_budget: Int[Array, ""]
+    search_volume_mean: Float[Array, "steps"]
+    search_volume_std: Float[Array, "steps"]
+    minimum_search_volume: Float[Array, ""]
+    ad_sampling_rate: Float[Array, "steps ads"] | None
+    """Probability of each ad in each step, rows summing to 1; None is uniform."""
+    user_sampling_rate: Float[Array, "steps users"] | None
+    market_price: Any
+    """A price law (``MarketPrice``), tabulated or not."""
+    click_rate: Response
+    conversion_rate: Response
+    predicted_rate: Float[Array, "steps ads users"] | None
+    """What the bidder believes the value of an impression to be; None is the truth."""
+    shift: MarketShift
+    standard_bid_price: Float[Array, ""]
+    scaler: Float[Array, ""] | None
+    """Factor of every bid; None makes the mean bid at multiplier 1 the standard bid price."""
+    minimum_price: Float[Array, ""]
+    reserve_price: Float[Array, ""]
+    hybrid_weight: Float[Array, ""]
+    target_cost_per_action: Float[Array, ""] | None
+    multiplier_low: Float[Array, ""]
+    multiplier_high: Float[Array, ""]
+    action_meanings: Float[Array, "actions"] | None
+    """The multiplier of each discrete action; None in the continuous environment."""
+    derived: Derived | None = None
+
+    def replace(self, **changes: Any) -> Params:
+        """These parameters with some numbers changed and everything derived built anew."""
+        changed: Params = _compiled_derive()(replace(self, **changes))
+        return changed
+
+
+def derive(params: Params) -> Params:
+    """``params`` with ``derived`` computed from the other fields; traceable, so it can be vmapped over markets."""
+    click, conversion = true_rates(params)
+    if params.predicted_rate is None:
+        means = _mean(click, params), _mean(click * conversion, params)
+    else:
+        means = (_mean(params.predicted_rate, params),) * 2
+    return replace(
+        params,
+        derived=Derived(
+            *(_tabulated(law) for law in (params.market_price, params.click_rate, params.conversion_rate)),
+            *means,
+            _cumulative(params.ad_sampling_rate),
+            _cumulative(params.user_sampling_rate),
+        ),
+    )
+
+
+def _tabulated(law: Any) -> Any:
+    """The form of a law that compiled code draws from: its own table if it makes one."""
+    return law.tabulated() if hasattr(law, "tabulated") else law
+
+
+@functools.cache
+def _compiled_derive() -> Any:
+    return jit(derive)
+
+
+def true_rates(params: Params) -> tuple[Float[Array, "steps ads users"], Float[Array, "steps ads users"]]:
+    """The click rate and the conversion rate (given a click) for every step, ad and user."""
+    steps = jnp.arange(params.search_volume_mean.shape[0])[:, None, None]
+    ad = jnp.arange(params.ad_features.shape[0])[None, :, None]
+    user = jnp.arange(params.user_features.shape[0])[None, None, :]
+    shape = (steps.size, ad.size, user.size)
+    click = jnp.broadcast_to(params.click_rate.rate(ad, user, steps), shape)
+    return click, jnp.broadcast_to(params.conversion_rate.rate(ad, user, steps), shape)
+
+
+def _mean(rates: Array, params: Params) -> Array:
+    """The mean of [steps, ads, users] over ads and users at their time-averaged sampling rates and steps evenly."""
+    in_episode = (jnp.arange(rates.shape[0]) < params.horizon) / params.horizon
+    ad_weight = _time_average(params.ad_sampling_rate, in_episode, rates.shape[1])
+    user_weight = _time_average(params.user_sampling_rate, in_episode, rates.shape[2])
+    return jnp.maximum(jnp.einsum("tau,t,a,u->", rates, in_episode, ad_weight, user_weight), 1e-12)
+
+
+def _time_average(rate: Array | None, in_episode: Array, count: int) -> Array:
+    return jnp.full(count, 1 / count) if rate is None else in_episode @ rate
+
+
+def _cumulative(rate: Array | None) -> Array | None:
+    return None if rate is None else jnp.cumsum(rate, axis=-1) / jnp.sum(rate, axis=-1, keepdims=True)

@@ -1,0 +1,61 @@
+"""The ids of the environments: plain data, read without loading JAX.
+
+An id is known to ``rtb_envs.make``, ``gymnasium.make`` and ``gymnasium.make_vec`` alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+
+from rtb_envs import validation
+
+GYM_ENTRY_POINT = "rtb_envs.adapters.gymnasium:GymEnv"
+GYM_VECTOR_ENTRY_POINT = "rtb_envs.adapters.gymnasium_vector:GymVectorEnv"
+
+
+@dataclass(frozen=True)
+class EnvSpec:
+    """A registered environment: its id, the callable "module:name" that builds it, and that callable's options."""
+
+    id: str
+    entry_point: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+_REGISTRY: dict[str, EnvSpec] = {}
+
+
+def register(id: str, entry_point: str, **options: Any) -> None:
+    """Add a single-agent environment under ``id``, for this package and for Gymnasium.
+
+    ``entry_point`` is the "module:callable" that builds the functional core, imported when first made; ``options`` are
+    passed to it. Raises ValueError for an id that is taken or an entry point of another form.
+    """
+    if id in _REGISTRY:
+        raise ValueError(f"id must be new, got {id!r}, which is registered already")
+    if not all(entry_point.partition(":")):
+        raise validation.wrong_value("entry_point", 'of the form "module:callable"', entry_point)
+    gymnasium.register(id, entry_point=GYM_ENTRY_POINT, vector_entry_point=GYM_VECTOR_ENTRY_POINT, kwargs={"core": id})
+    _REGISTRY[id] = EnvSpec(id, entry_point, options)
+
+
+def list_envs() -> list[str]:
+    """The ids that ``make`` takes, sorted."""
+    return sorted(_REGISTRY)
+
+
+def find(id: str) -> EnvSpec:
+    """What is registered under ``id``; ValueError if nothing is."""
+    if id not in _REGISTRY:
+        raise ValueError(f"id must be one of {', '.join(list_envs())}; got {id!r}")
+    return _REGISTRY[id]
+
+
+register("AdAuction-v0", "rtb_envs.envs.ad_auction:make_ad_auction", action_kind="continuous")
+register("AdAuctionDiscrete-v0", "rtb_envs.envs.ad_auction:make_ad_auction", action_kind="discrete")
+register("RTBEnv-continuous-v0", "rtb_envs.rtbgym:make_rtb_env", action_kind="continuous")
+register("RTBEnv-discrete-v0", "rtb_envs.rtbgym:make_rtb_env", action_kind="discrete")
