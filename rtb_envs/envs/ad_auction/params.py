@@ -129,12 +129,16 @@ def _compiled_derive() -> Any:
 
 def true_rates(params: Params) -> tuple[Float[Array, "steps ads users"], Float[Array, "steps ads users"]]:
     """The click rate and the conversion rate (given a click) for every step, ad and user."""
-    steps = jnp.arange(params.search_volume_mean.shape[0])[:, None, None]
-    ad = jnp.arange(params.ad_features.shape[0])[None, :, None]
-    user = jnp.arange(params.user_features.shape[0])[None, None, :]
-    shape = (steps.size, ad.size, user.size)
-    click = jnp.broadcast_to(params.click_rate.rate(ad, user, steps), shape)
-    return click, jnp.broadcast_to(params.conversion_rate.rate(ad, user, steps), shape)
+    ad = jnp.arange(params.ad_features.shape[0])[:, None]
+    user = jnp.arange(params.user_features.shape[0])
+    shape = (ad.size, user.size)
+
+    def one_step(t: Array) -> tuple[Array, Array]:
+        click, conversion = (law.rate(ad, user, t) for law in (params.click_rate, params.conversion_rate))
+        return jnp.broadcast_to(click, shape), jnp.broadcast_to(conversion, shape)
+
+    rates: tuple[Array, Array] = jax.vmap(one_step)(jnp.arange(params.search_volume_mean.shape[0]))
+    return rates
 
 
 def _mean(rates: Array, params: Params) -> Array:

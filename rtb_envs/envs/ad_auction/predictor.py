@@ -19,17 +19,10 @@ def predicted_rates(
 ) -> Float[Array, "steps ads users"]:
     """Fit ``estimator`` on sampled impressions and evaluate it once on every step, ad and user.
 
-    The estimator is scikit-learn style: ``fit(X, y)`` and ``predict_proba`` (classifiers; column 1 is used) or
-    ``predict``. X is [ad features, user features, t]; y is a Bernoulli(CTR) label, times a Bernoulli(CVR) label for
-    conversions; ids follow the time-averaged sampling rates and t is uniform over the episode, as in RTBGym. A table
-    costs nothing in compiled code, whatever the estimator. The given estimator is fitted in place.
-
-    Raises TypeError for an object without these methods, ValueError for predictions that are not finite and >= 0.
+    y is a Bernoulli(CTR) label, times a Bernoulli(CVR) label for conversions; ids follow the time-averaged sampling
+    rates and t is uniform over the episode, as in RTBGym. Raises what ``check_estimator`` and ``fitted_rates`` raise.
     """
-    if not callable(getattr(estimator, "fit", None)) or not (
-        callable(getattr(estimator, "predict_proba", None)) or callable(getattr(estimator, "predict", None))
-    ):
-        raise TypeError(f"reward_predictor must have 'fit' and 'predict_proba' or 'predict', got {estimator!r}")
+    check_estimator(estimator)
     rng = np.random.default_rng(seed)
     horizon = int(params.horizon)
     click, conversion = (np.asarray(rate, np.float64) for rate in true_rates(params))
@@ -39,21 +32,41 @@ def predicted_rates(
     label = rng.random(num_samples) < click[t, ad, user]
     if objective == "conversion":
         label &= rng.random(num_samples) < conversion[t, ad, user]
+    return fitted_rates(estimator, params, ad, user, t, label)
+
+
+def check_estimator(estimator: Any) -> None:
+    """Raise TypeError unless ``estimator`` is scikit-learn style: ``fit``, and ``predict_proba`` or ``predict``."""
+    predicts = any(callable(getattr(estimator, name, None)) for name in ("predict_proba", "predict"))
+    if isinstance(estimator, type) or not callable(getattr(estimator, "fit", None)) or not predicts:
+        raise TypeError(f"reward_predictor must have 'fit' and 'predict_proba' or 'predict', got {estimator!r}")
+
+
+def fitted_rates(
+    estimator: Any, params: Params, ad: np.ndarray, user: np.ndarray, t: np.ndarray, label: np.ndarray
+) -> Float[Array, "steps ads users"]:
+    """Fit ``estimator`` in place to ``label`` and evaluate it once on every step, ad and user.
+
+    X is [ad features, user features, t]. The probability of label 1 is used of classifiers, what is predicted of
+    others; at least 0. A table costs nothing in compiled code, whatever the estimator.
+
+    Raises ValueError where all labels are equal for a classifier, and for predictions that are not finite.
+    """
     ad_features, user_features = np.asarray(params.ad_features), np.asarray(params.user_features)
 
     def inputs(t: np.ndarray, ad: np.ndarray, user: np.ndarray) -> np.ndarray:
         return np.concatenate([ad_features[ad], user_features[user], t[:, None]], axis=1)
 
+    classifies = callable(getattr(estimator, "predict_proba", None))
+    if classifies and label.all() == label.any():
+        raise ValueError(f"reward_predictor must see both labels, but all {label.size} were {int(label[0])}")
     estimator.fit(inputs(t, ad, user), label.astype(int))
-    every = [index.reshape(-1) for index in np.indices(click.shape)]
-    features = inputs(*every)
-    proba = getattr(estimator, "predict_proba", None)
-    rates = np.asarray(proba(features))[:, -1] if callable(proba) else np.asarray(estimator.predict(features))
-    if rates.shape != every[0].shape or not np.isfinite(rates).all():
-        raise ValueError(
-            f"reward_predictor must predict one finite number per row, got an array of shape {rates.shape}"
-        )
-    return jnp.asarray(np.maximum(rates, 0.0).reshape(click.shape), float)
+    shape = (params.search_volume_mean.shape[0], ad_features.shape[0], user_features.shape[0])
+    features = inputs(*(index.reshape(-1) for index in np.indices(shape)))
+    rates = np.asarray(estimator.predict_proba(features))[:, 1] if classifies else np.asarray(estimator.predict(features))
+    if rates.shape != features.shape[:1] or not np.isfinite(rates).all():
+        raise ValueError(f"reward_predictor must predict one finite number per row, got an array of shape {rates.shape}")
+    return jnp.asarray(np.maximum(rates, 0.0).reshape(shape), float)
 
 
 def _sample_ids(rng: np.random.Generator, rate: Array | None, count: int, horizon: int, size: int) -> np.ndarray:

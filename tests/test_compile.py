@@ -1,0 +1,56 @@
+"""Compiler options change speed, never results."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rtb_envs import core
+from rtb_envs.compile import CPU_OPTIONS, compiler_options, enable_cache, jit
+from rtb_envs.envs.ad_auction import make_ad_auction
+from rtb_envs.random import EVALUATE, lane_keys
+
+LANES = 16
+
+
+def test_a_rollout_gives_the_same_bytes_with_and_without_the_cpu_options():
+    env = make_ad_auction(horizon=3)
+    params = env.default_params
+
+    def run(keys, multiplier):
+        def step(lanes, _):
+            lanes, outcome = core.autoreset_batch(env, lanes, jnp.full((LANES, 1), multiplier), params)
+            return lanes, (lanes.observation, outcome.reward, outcome.info)
+
+        return jax.lax.scan(step, core.start_batch(env, keys, params), None, length=7)[1]
+
+    keys = lane_keys(0, EVALUATE, LANES)
+    plain, tuned = jax.jit(run)(keys, 1.0), jit(run)(keys, 1.0)
+    for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(tuned), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_options_are_only_given_to_a_cpu_backend_that_knows_them():
+    assert compiler_options() in ({}, CPU_OPTIONS)
+    if jax.default_backend() != "cpu":
+        assert compiler_options() == {}
+
+
+def test_a_cache_directory_that_the_user_chose_is_left_alone(tmp_path):
+    before = jax.config.values["jax_compilation_cache_dir"]
+    try:
+        jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+        enable_cache.__wrapped__()
+        assert jax.config.values["jax_compilation_cache_dir"] == str(tmp_path)
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+
+
+def test_an_empty_variable_turns_the_cache_off(monkeypatch):
+    before = jax.config.values["jax_compilation_cache_dir"]
+    try:
+        jax.config.update("jax_compilation_cache_dir", None)
+        monkeypatch.setenv("RTB_ENVS_CACHE", "")
+        enable_cache.__wrapped__()
+        assert jax.config.values["jax_compilation_cache_dir"] is None
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
