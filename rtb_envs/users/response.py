@@ -75,7 +75,7 @@ class LogisticResponse:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class OddsResponse:
-    """o / (1 + o) * time_factor[t] with the odds o = ad_odds[ad] * user_odds[user]: a logistic law without exponentials.
+    """o / (1 + o) * time_factor[t] with odds o = ad_odds[ad] * user_odds[user]: a logistic law without exponentials.
 
     Odds lie within exp(+-40), so that their product is a finite float32.
     """

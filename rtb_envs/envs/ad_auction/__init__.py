@@ -3,12 +3,13 @@
 from rtb_envs.envs.ad_auction.config import OBSERVATION_KEYS, Config
 from rtb_envs.envs.ad_auction.curriculum import STAGES, curriculum_options
 from rtb_envs.envs.ad_auction.economics import Expectation, expected_episode
-from rtb_envs.envs.ad_auction.environment import AdAuction, Hindsight, Offer, State
+from rtb_envs.envs.ad_auction.environment import AdAuction
 from rtb_envs.envs.ad_auction.making import make_ad_auction
 from rtb_envs.envs.ad_auction.noise import Auctions, Drawn, FirstObservation, Hidden, Recorded
 from rtb_envs.envs.ad_auction.options import Options
 from rtb_envs.envs.ad_auction.params import MarketShift, Params, derive
 from rtb_envs.envs.ad_auction.presets import PRESETS, preset_options
+from rtb_envs.envs.ad_auction.state import Hindsight, Offer, State
 
 __all__ = [
     "OBSERVATION_KEYS",

@@ -1,8 +1,8 @@
-"""AdAuction: one advertiser paces a budget over an episode of auctions. State and dynamics."""
+"""AdAuction: one advertiser paces a budget over an episode of auctions. Its dynamics."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import gymnasium
@@ -19,53 +19,8 @@ from rtb_envs.envs.ad_auction.config import MAX_BID, Config
 from rtb_envs.envs.ad_auction.noise import Auctions, Drawn, Noise
 from rtb_envs.envs.ad_auction.params import Params
 from rtb_envs.envs.ad_auction.settlement import AuctionResult, StepTotals, settle
+from rtb_envs.envs.ad_auction.state import Hindsight, Offer, State
 from rtb_envs.random import Stream
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class State:
-    """One market in progress. Counts and money are int32, hence exact."""
-
-    t: Int[Array, ""]
-    remaining_budget: Int[Array, ""]
-    drift_sign: Float[Array, ""]
-    """Hidden: whether prices rise (+1) or fall (-1)."""
-    shock_step: Int[Array, ""]
-    """Hidden: the step in which the price shock begins."""
-    episode: StepTotals
-    """Sums over the episode so far."""
-    consumption_rate: Float[Array, ""]
-    """Last step: cost as a share of the budget it started with."""
-    cost_per_mille: Float[Array, ""]
-    win_rate: Float[Array, ""]
-    reward: Float[Array, ""]
-    multiplier: Float[Array, ""]
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Offer:
-    """What is known of some auctions before any bid; every field has the shape of their index."""
-
-    price: Float[Array, "*auctions"]
-    """Highest competing bid."""
-    click_rate: Float[Array, "*auctions"]
-    conversion_rate: Float[Array, "*auctions"]
-    """Of a click."""
-    unit_bid: Float[Array, "*auctions"]
-    """Bid at multiplier 1, before it is floored."""
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Hindsight:
-    """What a bidder who knows the episode's draws could expect to earn, in conversions (or clicks)."""
-
-    optimum: Float[Array, ""]
-    """R*: the fractional knapsack over single auctions."""
-    ceiling: Float[Array, ""]
-    """The best multiplier of each step, one for all its auctions; at most the optimum."""
 
 
 class AdAuction(Environment[Params, State, Noise]):
@@ -336,4 +291,5 @@ class AdAuction(Environment[Params, State, Noise]):
 
 def _ratio(numerator: Array, denominator: Array) -> Array:
     """numerator / denominator, 0 where the denominator is 0."""
-    return jnp.where(denominator > 0, numerator / jnp.maximum(denominator, 1), 0).astype(float)
+    # Converted first: JAX divides int32 in float32 even where floats are float64.
+    return jnp.where(denominator > 0, numerator.astype(float) / jnp.maximum(denominator, 1).astype(float), 0)

@@ -63,9 +63,10 @@ def fitted_rates(
     estimator.fit(inputs(t, ad, user), label.astype(int))
     shape = (params.search_volume_mean.shape[0], ad_features.shape[0], user_features.shape[0])
     features = inputs(*(index.reshape(-1) for index in np.indices(shape)))
-    rates = np.asarray(estimator.predict_proba(features))[:, 1] if classifies else np.asarray(estimator.predict(features))
+    predicted = estimator.predict_proba(features)[:, 1] if classifies else estimator.predict(features)
+    rates = np.asarray(predicted, np.float64)
     if rates.shape != features.shape[:1] or not np.isfinite(rates).all():
-        raise ValueError(f"reward_predictor must predict one finite number per row, got an array of shape {rates.shape}")
+        raise ValueError(f"reward_predictor must predict a finite number per row, got an array of shape {rates.shape}")
     return jnp.asarray(np.maximum(rates, 0.0).reshape(shape), float)
 
 
