@@ -102,19 +102,17 @@ class Params:
 def derive(params: Params) -> Params:
     """``params`` with ``derived`` computed from the other fields; traceable, so it can be vmapped over markets."""
     click, conversion = true_rates(params)
-    if params.predicted_rate is None:
-        means = _mean(click, params), _mean(click * conversion, params)
-    else:
-        means = (_mean(params.predicted_rate, params),) * 2
-    return replace(
-        params,
-        derived=Derived(
-            *(_tabulated(law) for law in (params.market_price, params.click_rate, params.conversion_rate)),
-            *means,
-            _cumulative(params.ad_sampling_rate),
-            _cumulative(params.user_sampling_rate),
-        ),
+    believed = (click, click * conversion) if params.predicted_rate is None else (params.predicted_rate,) * 2
+    derived = Derived(
+        market_price=_tabulated(params.market_price),
+        click_rate=_tabulated(params.click_rate),
+        conversion_rate=_tabulated(params.conversion_rate),
+        mean_click_rate=_mean(believed[0], params),
+        mean_conversion_rate=_mean(believed[1], params),
+        ad_cumulative=_cumulative(params.ad_sampling_rate),
+        user_cumulative=_cumulative(params.user_sampling_rate),
     )
+    return replace(params, derived=derived)
 
 
 def _tabulated(law: Any) -> Any:
