@@ -1,0 +1,25 @@
+"""The same action in every step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+from jax import Array
+
+from rtb_envs.random import Stream
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Constant:
+    """Takes ``action``, of the environment's action shape, whatever is observed; works in every environment."""
+
+    action: Array
+
+    def init(self, params: Any) -> tuple[()]:
+        return ()
+
+    def act(self, stream: Stream, carry: tuple[()], observation: Array) -> tuple[Array, tuple[()]]:
+        return self.action, carry

@@ -1,0 +1,75 @@
+"""Actions drawn evenly from the whole action space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+from jax import Array
+from jaxtyping import Float
+
+from rtb_envs import validation
+from rtb_envs.random import Stream
+
+
+class ActingEnvironment(Protocol):
+    """What the rule is built from."""
+
+    @property
+    def default_params(self) -> Any:
+        """The numbers of the world as configured."""
+
+    @property
+    def action_scale(self) -> Literal["linear", "log"]:
+        """How to spread over a Box of actions: evenly, or evenly in the logarithm."""
+
+    def action_space(self, params: Any) -> spaces.Space[Any]:
+        """The actions that the environment takes."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class UniformRandom:
+    """Each entry independent and uniform over [low, high]: itself, its logarithm, or, for "integer", its whole numbers.
+
+    ``low`` and ``high`` have the shape of the action; logarithms need ``low`` > 0.
+    """
+
+    low: Float[Array, "*action"]
+    high: Float[Array, "*action"]
+    scale: Literal["linear", "log", "integer"] = field(metadata={"static": True})
+
+    @classmethod
+    def for_env(cls, env: ActingEnvironment, params: Any = None) -> UniformRandom:
+        """The rule for a Discrete or a bounded Box action space.
+
+        A Box is filled as the environment's ``action_scale`` says. Raises TypeError for another kind of space and
+        ValueError for a Box without finite bounds.
+        """
+        space = env.action_space(env.default_params if params is None else params)
+        if isinstance(space, spaces.Discrete):
+            first = int(space.start)
+            return cls(jnp.float32(first), jnp.float32(first + int(space.n) - 1), "integer")
+        if not isinstance(space, spaces.Box):
+            raise validation.wrong_type("action space", "a Discrete or a Box", space)
+        if not np.isfinite([space.low, space.high]).all():
+            raise validation.wrong_value("action space", "a Box with finite bounds", space)
+        return cls(jnp.asarray(space.low, jnp.float32), jnp.asarray(space.high, jnp.float32), env.action_scale)
+
+    def init(self, params: Any) -> tuple[()]:
+        return ()
+
+    def act(self, stream: Stream, carry: tuple[()], observation: Array) -> tuple[Array, tuple[()]]:
+        uniform = stream.uniform(jnp.arange(self.low.size)).reshape(self.low.shape)
+        if self.scale == "integer":
+            drawn = self.low + jnp.floor(uniform * (self.high - self.low + 1))
+            return drawn.astype(jnp.int32), carry
+        if self.scale == "log":
+            drawn = self.low * jnp.exp(uniform * jnp.log(self.high / self.low))
+        else:
+            drawn = self.low + uniform * (self.high - self.low)
+        return jnp.clip(drawn, self.low, self.high), carry
