@@ -1,0 +1,1 @@
+"""Environments behind the interfaces of other libraries; generic over every functional core."""

@@ -1,0 +1,74 @@
+"""A limit on the number of steps of an episode, for any functional core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from rtb_envs.core import Environment, Info
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class LimitedState:
+    """The core's own state and the steps since the episode began."""
+
+    inner: Any
+    elapsed_steps: Array
+
+
+class TimeLimited(Environment[Any, LimitedState, Any]):
+    """``core`` with episodes truncated after ``max_episode_steps``; everything else as ``core`` has it."""
+
+    def __init__(self, core: Environment[Any, Any, Any], max_episode_steps: int) -> None:
+        self._core = core
+        self._max_episode_steps = max_episode_steps
+        self.id = core.id
+        self.render_panels = core.render_panels
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TimeLimited):
+            return NotImplemented
+        return (self._core, self._max_episode_steps) == (other._core, other._max_episode_steps)
+
+    def __hash__(self) -> int:
+        return hash((self._core, self._max_episode_steps))
+
+    @property
+    def default_params(self) -> Any:
+        return self._core.default_params
+
+    def observation_space(self, params: Any) -> gymnasium.spaces.Space[Any]:
+        return self._core.observation_space(params)
+
+    def action_space(self, params: Any) -> gymnasium.spaces.Space[Any]:
+        return self._core.action_space(params)
+
+    @property
+    def action_scale(self) -> Literal["linear", "log"]:
+        return self._core.action_scale
+
+    def reset_noise(self, key: Array, params: Any) -> Any:
+        return self._core.reset_noise(key, params)
+
+    def initial(self, noise: Any, params: Any) -> LimitedState:
+        return LimitedState(self._core.initial(noise, params), jnp.zeros((), jnp.int32))
+
+    def noise(self, key: Array, state: LimitedState, params: Any) -> Any:
+        return self._core.noise(key, state.inner, params)
+
+    def transition(
+        self, state: LimitedState, action: Array, noise: Any, params: Any
+    ) -> tuple[LimitedState, Array, Array, Array, Info]:
+        inner, reward, terminated, truncated, info = self._core.transition(state.inner, action, noise, params)
+        elapsed_steps = state.elapsed_steps + 1
+        truncated = truncated | (elapsed_steps >= self._max_episode_steps)
+        return LimitedState(inner, elapsed_steps), reward, terminated, truncated, info
+
+    def observe(self, state: LimitedState, params: Any) -> Array:
+        return self._core.observe(state.inner, params)
