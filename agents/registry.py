@@ -1,0 +1,105 @@
+"""Names of everything that acts: rules, which are built, and learners, which are trained.
+
+Both end as a policy (``rtb_envs.policies.policy.Policy``) for rollouts and evaluation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from agents.ppo import PPO
+from agents.ppo_settings import PPOSettings
+from rtb_envs import validation
+from rtb_envs.core import Environment
+from rtb_envs.policies.adaptive_pacing import AdaptivePacing
+from rtb_envs.policies.constant import Constant
+from rtb_envs.policies.linear import Linear
+from rtb_envs.policies.pid import PID
+from rtb_envs.policies.policy import Policy
+from rtb_envs.policies.uniform_random import UniformRandom
+
+
+class Learner(Protocol):
+    """What can be trained. A state is a frozen pytree that holds everything the next update depends on."""
+
+    @property
+    def steps_per_update(self) -> int:
+        """Environment steps that one update takes, all lanes together."""
+
+    def init(self, seed: int, params: Any) -> Any:
+        """The state before the first update."""
+
+    def restart(self, state: Any, params: Any) -> Any:
+        """``state`` with a new episode begun in every lane."""
+
+    def update(self, state: Any, params: Any) -> tuple[Any, dict[str, Array]]:
+        """The state after one iteration in the market ``params``, and scalar metrics."""
+
+    def policy(self, state: Any) -> Policy:
+        """The policy to act by."""
+
+
+def _constant(env: Environment[Any, Any, Any], params: Any = None, *, action: Any) -> Policy:
+    """``action`` in every step; ValueError if it is not in the environment's action space."""
+    space = env.action_space(env.default_params if params is None else params)
+    given = np.asarray(action, space.dtype)
+    if not space.contains(given):
+        raise validation.wrong_value("action", f"in {space}", action)
+    return Constant(jnp.asarray(given, jnp.int32 if np.issubdtype(given.dtype, np.integer) else float))
+
+
+_RULES: dict[str, Callable[..., Policy]] = {
+    "constant": _constant,
+    "random": UniformRandom.for_env,
+    "linear": Linear.for_env,
+    "pid": PID.for_env,
+    "adaptive_pacing": AdaptivePacing.for_env,
+}
+
+
+@dataclass(frozen=True)
+class _Algorithm:
+    learner: Callable[[Environment[Any, Any, Any], Any], Learner]
+    settings: type[Any]
+
+
+_LEARNERS = {"ppo": _Algorithm(PPO, PPOSettings)}
+
+
+def rules() -> list[str]:
+    """The names that ``make_rule`` takes, sorted."""
+    return sorted(_RULES)
+
+
+def learners() -> list[str]:
+    """The names that ``make_learner`` takes, sorted."""
+    return sorted(_LEARNERS)
+
+
+def make_rule(name: str, env: Environment[Any, Any, Any], params: Any = None, **options: Any) -> Policy:
+    """The rule ``name`` for an environment; ``options`` are those of the rule's own constructor.
+
+    Raises ValueError for an unknown name, and what the rule raises for wrong options.
+    """
+    return _RULES[validation.choice("name", name, rules())](env, params, **options)
+
+
+def make_learner(name: str, env: Environment[Any, Any, Any], **hyperparameters: Any) -> Learner:
+    """The learner ``name`` for an environment; ``hyperparameters`` are those fields of its settings that differ.
+
+    Lists are taken for tuples, as configuration files have no tuples. Raises ValueError for an unknown name or field,
+    and ValueError or TypeError for a wrong value.
+    """
+    algorithm = _LEARNERS[validation.choice("name", name, learners())]
+    known = [field.name for field in fields(algorithm.settings)]
+    for field in hyperparameters:
+        if field not in known:
+            raise ValueError(f"hyperparameters of {name} must be among {', '.join(known)}; got {field!r}")
+    values = {field: tuple(value) if isinstance(value, list) else value for field, value in hyperparameters.items()}
+    return algorithm.learner(env, algorithm.settings(**values))

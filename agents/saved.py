@@ -1,0 +1,119 @@
+"""Trained policies on disk: one file that needs no environment, no learner and no checkpoint to be used.
+
+``policy.npz`` is a NumPy archive: every array of the policy under its path in the pytree, and ``spec``, the JSON of
+what fixes its shapes. Its checksums tell a damaged file from a whole one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.distributions import Actions, BoxActions, DiscreteActions
+from agents.network_policy import NetworkPolicy, PolicySpec
+from rtb_envs import compile
+
+FILE_NAME = "policy.npz"
+FORMAT = 1
+_SPEC = "spec"
+
+
+class SavedPolicy:
+    """A trained policy that acts on NumPy observations, one or a batch of them."""
+
+    def __init__(self, policy: NetworkPolicy) -> None:
+        self.policy = policy
+        """The same as a policy for ``rtb_envs.rollout``."""
+        self._act = compile.jit(jax.vmap(lambda policy, observation: policy.act(None, (), observation)[0], (None, 0)))
+
+    def act(self, observation: Any) -> Any:
+        """The action for an observation in the environment's action space, or a batch of actions for a batch of them.
+
+        A batch leads with one more axis. A single discrete action is an int, everything else an array. Raises
+        ValueError for another shape or a value that is not finite.
+        """
+        shape = self.policy.spec.observation_shape
+        given = np.asarray(observation, np.float32)
+        if given.shape[given.ndim - len(shape) :] != shape or given.ndim - len(shape) not in (0, 1):
+            sizes = ", ".join(map(str, shape))
+            raise ValueError(f"observation must have shape {shape} or (batch, {sizes}), got shape {given.shape}")
+        if not np.isfinite(given).all():
+            raise ValueError(f"observation must be finite, got {observation!r}")
+        is_single = given.shape == shape
+        action = np.array(self._act(self.policy, given[None] if is_single else given))
+        if not is_single:
+            return action
+        return int(action[0]) if isinstance(self.policy.spec.actions, DiscreteActions) else action[0]
+
+
+def save(policy: NetworkPolicy, run_dir: str | os.PathLike[str]) -> Path:
+    """Write ``policy`` into the folder ``run_dir``, whole or not at all; returns the file's path."""
+    path = Path(run_dir) / FILE_NAME
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.unfinished{path.suffix}")
+    arrays = {name: np.asarray(leaf) for name, leaf in _named_leaves(policy)}
+    spec = json.dumps({"format": FORMAT, **asdict(policy.spec)})
+    with temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **{_SPEC: np.array(spec)}, **arrays)
+    temporary.replace(path)
+    return path
+
+
+def load(run_dir: str | os.PathLike[str]) -> SavedPolicy:
+    """The policy that was saved into ``run_dir``, a run's folder or the file itself.
+
+    Raises FileNotFoundError where there is none and ValueError for a file that is damaged or of another kind.
+    """
+    path = Path(run_dir)
+    if path.is_dir():
+        path = path / FILE_NAME
+    if not path.is_file():
+        raise FileNotFoundError(f"run_dir must hold a saved policy, but there is no file {path}")
+    try:
+        return SavedPolicy(_read(path))
+    except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} must be a saved policy, but it is damaged or of another kind: {error}") from error
+
+
+def _read(path: Path) -> NetworkPolicy:
+    with np.load(path, allow_pickle=False) as archive:
+        arrays: dict[str, NDArray[Any]] = {name: archive[name] for name in archive.files}
+    spec = _spec(json.loads(str(arrays.pop(_SPEC))))
+    empty = NetworkPolicy.empty(spec)
+    expected = dict(_named_leaves(empty))
+    found = {name: (array.shape, array.dtype) for name, array in arrays.items()}
+    if found != {name: (leaf.shape, leaf.dtype) for name, leaf in expected.items()}:
+        raise ValueError(f"its arrays do not fit its spec: {found}")
+    return jax.tree.unflatten(jax.tree.structure(empty), [jax.numpy.asarray(arrays[name]) for name in expected])
+
+
+def _spec(fields: dict[str, Any]) -> PolicySpec:
+    version = fields.pop("format")
+    if version != FORMAT:
+        raise ValueError(f"its format is {version}, and this version reads {FORMAT}")
+    return PolicySpec(
+        observation_shape=tuple(fields["observation_shape"]),
+        actions=_actions(fields["actions"]),
+        hidden_sizes=tuple(fields["hidden_sizes"]),
+        activation=fields["activation"],
+    )
+
+
+def _actions(fields: dict[str, Any]) -> Actions:
+    if fields["kind"] == "discrete":
+        return DiscreteActions(fields["count"], fields["start"])
+    low, high, shape = (tuple(fields[name]) for name in ("low", "high", "shape"))
+    return BoxActions(low, high, shape, fields["scale"])
+
+
+def _named_leaves(policy: Any) -> list[tuple[str, Any]]:
+    leaves = jax.tree_util.tree_flatten_with_path(policy)[0]
+    return [(jax.tree_util.keystr(path, simple=True, separator="/"), leaf) for path, leaf in leaves]

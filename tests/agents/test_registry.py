@@ -1,0 +1,58 @@
+"""Rules and learners by name."""
+
+import jax
+import numpy as np
+import pytest
+
+import rtb_envs
+from agents import registry
+from agents.ppo import PPO
+from rtb_envs.random import Stream
+from tests.agents.recall import Recall
+
+
+@pytest.fixture(scope="module", params=["AdAuction-v0", "AdAuctionDiscrete-v0"])
+def env(request):
+    return rtb_envs.make(request.param)
+
+
+@pytest.mark.parametrize("name", ["adaptive_pacing", "constant", "linear", "pid", "random"])
+def test_every_rule_acts_within_the_action_space(env, name):
+    params = env.default_params
+    space = env.action_space(params)
+    options = {"action": space.sample()} if name == "constant" else {}
+    rule = registry.make_rule(name, env, **options)
+    observation, _ = env.reset_env(jax.random.key(0), params)
+    action, _ = rule.act(Stream.from_key(jax.random.key(1)), rule.init(params), observation)
+    assert action.shape == space.shape
+    assert space.contains(np.asarray(action, space.dtype))
+
+
+def test_the_names_are_listed():
+    assert registry.rules() == ["adaptive_pacing", "constant", "linear", "pid", "random"]
+    assert registry.learners() == ["ppo"]
+
+
+def test_a_learner_is_made_with_the_hyperparameters_that_differ():
+    learner = registry.make_learner("ppo", Recall(discrete=True), num_envs=8, num_minibatches=2, hidden_sizes=[4, 4])
+    assert isinstance(learner, PPO)
+    assert learner.settings.hidden_sizes == (4, 4)
+    assert learner.steps_per_update == 8 * learner.settings.num_steps
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda env: registry.make_rule("martingale", env), "name must be one of 'adaptive_pacing', 'constant'"),
+        (lambda env: registry.make_learner("sarsa", env), "name must be one of 'ppo', got 'sarsa'"),
+        (
+            lambda env: registry.make_learner("ppo", env, momentum=1),
+            "hyperparameters of ppo must be among .*'momentum'",
+        ),
+        (lambda env: registry.make_learner("ppo", env, gamma=2), "gamma must be a finite number in"),
+        (lambda env: registry.make_rule("constant", env, action=7), "action must be in Discrete"),
+    ],
+)
+def test_unknown_names_and_wrong_values_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make(Recall(discrete=True))

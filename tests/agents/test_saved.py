@@ -1,0 +1,123 @@
+"""Saved policies: the same actions after a round trip, and clear words for what is no saved policy."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import agents
+from agents.saved import FILE_NAME
+
+OBSERVATIONS = np.array([[0, 0.5], [1, 0], [0, -0.5], [0, 2]], np.float32)
+
+
+@pytest.fixture(params=["discrete", "continuous"])
+def trained(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def policy(trained):
+    return trained.learner.policy(trained.state)
+
+
+def test_a_loaded_policy_acts_as_the_one_that_was_saved_bit_for_bit(policy, tmp_path):
+    before = agents.SavedPolicy(policy)
+    agents.save(policy, tmp_path)
+    after = agents.load(tmp_path)
+    assert jax.tree.structure(after.policy) == jax.tree.structure(policy)
+    assert after.act(OBSERVATIONS).tobytes() == before.act(OBSERVATIONS).tobytes()
+    for observation in OBSERVATIONS:
+        assert np.asarray(after.act(observation)).tobytes() == np.asarray(before.act(observation)).tobytes()
+
+
+def test_actions_lie_in_the_action_space_for_one_observation_and_for_a_batch(trained, policy, tmp_path):
+    space = trained.learner.env.action_space(trained.params)
+    loaded = agents.load(agents.save(policy, tmp_path))
+    assert space.contains(loaded.act(OBSERVATIONS[0]))
+    assert space.contains(loaded.act(OBSERVATIONS[0].astype(np.float64).tolist()))
+    batch = loaded.act(OBSERVATIONS)
+    assert all(space.contains(action) for action in batch)
+    np.testing.assert_allclose(batch[0], loaded.act(OBSERVATIONS[0]), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("observation", "message"),
+    [
+        (np.zeros(3), r"observation must have shape \(2,\) or \(batch, 2\), got shape \(3,\)"),
+        (np.zeros(()), r"observation must have shape \(2,\) or \(batch, 2\), got shape \(\)"),
+        (np.zeros((1, 1, 2)), r"got shape \(1, 1, 2\)"),
+        (np.array([0, np.nan]), "observation must be finite"),
+    ],
+)
+def test_observations_that_do_not_fit_are_refused(discrete, observation, message):
+    with pytest.raises(ValueError, match=message):
+        agents.SavedPolicy(discrete.learner.policy(discrete.state)).act(observation)
+
+
+def test_a_folder_without_a_policy_is_said_to_have_none(tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"no file .*{FILE_NAME}"):
+        agents.load(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"no file .*nowhere"):
+        agents.load(tmp_path / "nowhere")
+
+
+def damaged(path, how):
+    """Spoil a saved policy."""
+    content = bytearray(path.read_bytes())
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    spec = json.loads(str(arrays["spec"]))
+    if how == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif how == "empty":
+        path.write_bytes(b"")
+    elif how == "a byte flipped":
+        header = content.index(b"NUMPY", content.index(b"Dense_0/kernel"))
+        content[header + 200] ^= 1  # NumPy's header takes 128 bytes, the kernel 256.
+        path.write_bytes(content)
+    elif how == "not an archive":
+        path.write_text("a policy, honestly")
+    elif how == "an array missing":
+        np.savez(path, **{name: array for name, array in arrays.items() if not name.endswith("mean")})
+    elif how == "another shape":
+        np.savez(path, **{**arrays, "spec": np.array(json.dumps({**spec, "hidden_sizes": [7]}))})
+    elif how == "a later format":
+        np.savez(path, **{**arrays, "spec": np.array(json.dumps({**spec, "format": 99}))})
+    elif how == "no spec":
+        np.savez(path, weights=np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "cut",
+        "empty",
+        "a byte flipped",
+        "not an archive",
+        "an array missing",
+        "another shape",
+        "a later format",
+        "no spec",
+    ],
+)
+def test_a_damaged_file_is_refused_by_name(discrete, tmp_path, how):
+    path = agents.save(discrete.learner.policy(discrete.state), tmp_path)
+    damaged(path, how)
+    with pytest.raises(ValueError, match=f"{FILE_NAME} must be a saved policy, but it is damaged or of another kind"):
+        agents.load(tmp_path)
+
+
+def test_a_save_that_fails_leaves_the_earlier_policy(discrete, continuous, tmp_path, monkeypatch):
+    agents.save(discrete.learner.policy(discrete.state), tmp_path)
+    before = (tmp_path / FILE_NAME).read_bytes()
+
+    def interrupted(file, **arrays):
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "savez", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        agents.save(continuous.learner.policy(continuous.state), tmp_path)
+    assert (tmp_path / FILE_NAME).read_bytes() == before
