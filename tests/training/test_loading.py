@@ -1,0 +1,154 @@
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from training.loading import ConfigurationError, load
+from training.settings import Settings
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch):
+    for name in os.environ:
+        if name.startswith("RTB_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Write a YAML file of settings."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "settings.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_the_command_line_wins_over_the_environment_over_the_file_over_the_defaults(config, monkeypatch):
+    path = config("{seed: 1, iterations: 501, chunk_iterations: 7, stage1: {iterations: 41, threshold: 0.5}}")
+    monkeypatch.setenv("RTB_SEED", "2")
+    monkeypatch.setenv("RTB_ITERATIONS", "502")
+    monkeypatch.setenv("RTB_STAGE1__ITERATIONS", "42")
+    settings = load({"seed": "3"}, path, ["stage1.options={drift: 0.1}"])
+    assert settings.seed == 3
+    assert settings.iterations == 502
+    assert settings.chunk_iterations == 7
+    assert settings.stage1.model_dump() == {"iterations": 42, "threshold": 0.5, "options": {"drift": 0.1}}
+    assert settings.evaluation == Settings().evaluation
+
+
+def test_an_assignment_sets_one_value_deep_inside(config):
+    path = config("env_options: {drift: 0.1, n_ads: 5}")
+    settings = load({}, path, ["env_options.drift=0.2", "hyperparameters.learning_rate=1e-3", "stage2.threshold=0.9"])
+    assert settings.env_options == {"drift": 0.2, "n_ads": 5}
+    assert settings.hyperparameters == {"learning_rate": 0.001}
+    assert settings.stage2.threshold == 0.9
+
+
+def test_options_from_the_environment_are_numbers_where_they_look_like_numbers(monkeypatch):
+    monkeypatch.setenv("RTB_ENV_OPTIONS__N_ADS", "5")
+    monkeypatch.setenv("RTB_ENV_OPTIONS__DAY_CURVE", "true")
+    monkeypatch.setenv("RTB_ENV_OPTIONS__PRICING", "first_price")
+    assert load({}).env_options == {"n_ads": 5, "day_curve": True, "pricing": "first_price"}
+
+
+def test_an_empty_variable_and_the_simulators_own_variables_set_nothing(monkeypatch):
+    monkeypatch.setenv("RTB_SEED", "")
+    monkeypatch.setenv("RTB_ENVS_CACHE", "/nowhere")
+    assert load({}) == Settings()
+
+
+def test_the_example_configuration_shows_every_setting_at_its_default():
+    path = CONFIGS / "ad_auction.yaml"
+    assert load({}, path) == Settings()
+    shown = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert shown.keys() == Settings.model_fields.keys() - {"out"}
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("sead=1", "sead is no setting; the settings are curriculum, env, algo, seed"),
+        ("stage1.iteration=1", "stage1.iteration is no setting; the settings are options, iterations, threshold"),
+        ("stage3.iterations=1", "stage3.iterations is no setting; the settings are options"),
+        ("seed=-1", "seed must be greater than or equal to 0, got -1"),
+        ("seed=abc", "seed must be a valid integer, unable to parse string as an integer, got 'abc'"),
+        ("seed.deep=1", "seed must be a valid integer, got {'deep': 1}"),
+        ("curriculum=4", "curriculum must be less than or equal to 3, got 4"),
+        ("curriculum=0", "curriculum must be greater than or equal to 1, got 0"),
+        ("iterations=60", "iterations must be above 60, which the stages before stage 3 may take; got 60"),
+        ("iterations=.nan", "iterations must be a finite number, got nan"),
+        ("chunk_iterations=0", "chunk_iterations must be greater than or equal to 1, got 0"),
+        ("validation.seeds=1", "validation.seeds must be greater than or equal to 2, got 1"),
+        ("evaluation.episodes=many", "evaluation.episodes must be a valid integer"),
+        ("stage1=3", "stage1 must be a valid dictionary"),
+        ("env_options=[1]", "env_options must be a valid dictionary, got [1]"),
+        ("env=AdAuction-v9", "env must be one of AdAuction-v0, "),
+        ("algo=reinforce", "algo must be one of "),
+        ("=3", "--set must be given as name=value, got '=3'"),
+        ("seed", "--set must be given as name=value, got 'seed'"),
+        ("seed=[1", "--set seed is not YAML: "),
+    ],
+)
+def test_a_wrong_setting_is_refused_in_one_line_that_names_it_its_value_and_what_is_allowed(assignment, message):
+    with pytest.raises(ConfigurationError) as refused:
+        load({}, None, [assignment])
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("RTB_SEDE", "1", "RTB_SEDE is no setting; the settings are RTB_CURRICULUM, RTB_ENV"),
+        (
+            "RTB_STAGE1__ITERATION",
+            "1",
+            "stage1.iteration is no setting; the settings are options, iterations, threshold",
+        ),
+        ("RTB_SEED", "x", "seed must be a valid integer, unable to parse string as an integer, got 'x'"),
+        ("RTB_STAGE1", "{", 'error parsing value for field "stage1"'),
+    ],
+)
+def test_a_wrong_variable_is_refused_likewise(monkeypatch, name, value, message):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as refused:
+        load({})
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: [1", "is not YAML: "),
+        ("- seed", "must hold settings as name: value, got '- seed'"),
+        ("sead: 1", "sead is no setting; the settings are curriculum, env"),
+        ("stage1: {iterations: none}", "stage1.iterations must be a valid integer"),
+    ],
+)
+def test_a_wrong_file_is_refused_likewise(config, text, message):
+    with pytest.raises(ConfigurationError) as refused:
+        load({}, config(text))
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"cannot be read: .*No such file"):
+        load({}, tmp_path / "missing.yaml")
+
+
+def test_an_empty_file_leaves_the_defaults(config):
+    assert load({}, config("")) == Settings()
+
+
+def test_the_run_folder_tells_runs_apart_and_out_replaces_it():
+    assert Settings(seed=4, curriculum=2).run_folder == Path("runs/AdAuction-v0-ppo-seed4-curriculum2")
+    assert Settings(out="elsewhere").run_folder == Path("elsewhere")
+    assert Settings(out="elsewhere").identity() == Settings().identity()

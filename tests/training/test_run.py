@@ -1,0 +1,82 @@
+import json
+
+import pytest
+
+from training.run import RunError, RunFolder, write_atomically, write_json
+
+SETTINGS = {"seed": 0, "stage1": {"iterations": 3}}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The folder of a run that is about to begin."""
+    return RunFolder(tmp_path / "runs" / "first")
+
+
+def test_a_folder_belongs_to_the_settings_that_claimed_it(folder):
+    folder.claim(SETTINGS)
+    folder.claim(SETTINGS)
+    assert folder.read_settings() == SETTINGS
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({**SETTINGS, "seed": 1}, "holds a run with seed = 0, this one has 1"),
+        ({**SETTINGS, "stage1": {"iterations": 4}}, "holds a run with stage1.iterations = 3, this one has 4"),
+        ({"seed": 0}, "holds a run with stage1 = {'iterations': 3}, this one has None"),
+    ],
+)
+def test_a_folder_of_another_run_is_refused_and_left_alone(folder, other, message):
+    folder.claim(SETTINGS)
+    with pytest.raises(RunError, match=message):
+        folder.claim(other)
+    assert folder.read_settings() == SETTINGS
+
+
+def test_a_folder_with_other_files_is_refused_and_left_alone(folder):
+    folder.path.mkdir(parents=True)
+    (folder.path / "thesis.tex").touch()
+    with pytest.raises(RunError, match="holds files but no run"):
+        folder.claim(SETTINGS)
+    assert [path.name for path in folder.path.iterdir()] == ["thesis.tex"]
+
+
+def test_one_process_at_a_time_writes_a_run(folder):
+    with folder.locked():
+        with pytest.raises(RunError, match="is being written by another process"), folder.locked():
+            pass
+    with folder.locked():
+        folder.claim(SETTINGS)
+
+
+@pytest.mark.parametrize("text", [None, "{", "[1]"])
+def test_a_folder_without_readable_settings_is_no_run(folder, text):
+    folder.path.mkdir(parents=True)
+    if text is not None:
+        folder.settings.write_text(text, encoding="utf-8")
+    with pytest.raises(RunError, match="is not the folder of a run"):
+        folder.read_settings()
+
+
+def test_a_file_that_fails_while_it_is_written_leaves_the_old_one(tmp_path):
+    path = tmp_path / "table.csv"
+    write_atomically(path, lambda temporary: temporary.write_text("old"))
+
+    def fail(temporary):
+        temporary.write_text("ne")
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        write_atomically(path, fail)
+    assert path.read_text() == "old"
+    write_atomically(path, lambda temporary: temporary.write_text("new"))
+    assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("table.csv", "new")]
+
+
+def test_json_never_holds_what_is_no_json(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "results.json", {"share": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+    write_json(tmp_path / "results.json", {"share": 0.1})
+    assert json.loads((tmp_path / "results.json").read_text()) == {"share": 0.1}

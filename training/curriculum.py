@@ -1,0 +1,122 @@
+"""The stages of a curriculum and when one ends.
+
+All stages share one environment: what is static is equal, only parameters differ, so that one compiled program serves
+the whole run. The learner (network, normalisers, optimiser) is carried from stage to stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
+
+import jax
+
+import rtb_envs
+from rtb_envs.core import Environment
+from rtb_envs.envs.ad_auction import curriculum_options
+from training.checkpoints import Progress
+from training.settings import EarlierStage, Settings
+
+StageOptions = Callable[[int], dict[str, Any]]
+# Environment id -> the options of its stages 1 to 3. Other environments take theirs from the settings alone.
+STAGE_OPTIONS: dict[str, StageOptions] = {
+    "AdAuction-v0": curriculum_options,
+    "AdAuctionDiscrete-v0": curriculum_options,
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One market to train in, for at most ``iterations`` updates or until the validation score is ``threshold``."""
+
+    number: int
+    params: Any
+    iterations: int
+    threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """The stages of a run, the last of which takes the iterations that the earlier ones leave."""
+
+    env: Environment[Any, Any, Any]
+    stages: tuple[Stage, ...]
+    iterations: int
+
+    @property
+    def horizon(self) -> int:
+        """Steps of an episode, in every stage."""
+        return int(self.stages[-1].params.horizon)
+
+    def stage(self, progress: Progress) -> Stage:
+        """The stage that a run is in."""
+        return self.stages[progress.stage - 1]
+
+    def remaining(self, progress: Progress) -> int:
+        """Updates left in the stage that a run is in, if no threshold ends it."""
+        left = self.iterations - progress.iteration
+        if progress.stage == len(self.stages):
+            return left
+        return min(left, self.stage(progress).iterations - progress.stage_iteration)
+
+    def after_validation(self, progress: Progress, score: float) -> Progress:
+        """Enter the next stage, or finish, where the present one is over; every stage ends by a validation."""
+        is_last = progress.stage == len(self.stages)
+        threshold = self.stage(progress).threshold
+        reached = not is_last and threshold is not None and score >= threshold
+        if self.remaining(progress) > 0 and not reached:
+            return progress
+        if is_last:
+            return replace(progress, finished=True)
+        return replace(progress, stage=progress.stage + 1, stage_iteration=0)
+
+
+def from_settings(settings: Settings) -> Curriculum:
+    """The curriculum of a run: stages 1 to ``settings.curriculum``.
+
+    Raises ValueError (or TypeError) for options that the environment refuses, for an environment without stages of
+    its own to which the settings give none, and for stages that differ in what is static.
+    """
+    sections = (settings.stage1, settings.stage2, settings.stage3)[: settings.curriculum]
+    own = STAGE_OPTIONS.get(settings.env)
+    if own is None and settings.curriculum > 1 and not all(section.options for section in sections):
+        raise ValueError(
+            f"env {settings.env!r} has no stages of its own: give stage1.options to stage{settings.curriculum}.options"
+        )
+    envs = []
+    for number, section in enumerate(sections, 1):
+        options = {**(own(number) if own else {}), **settings.env_options, **section.options}
+        envs.append(rtb_envs.make(settings.env, **options))
+    _check_equal_programs(envs)
+    stages = [
+        Stage(
+            number,
+            env.default_params,
+            section.iterations if isinstance(section, EarlierStage) else settings.iterations,
+            section.threshold if isinstance(section, EarlierStage) else None,
+        )
+        for number, (env, section) in enumerate(zip(envs, sections, strict=True), 1)
+    ]
+    return Curriculum(envs[-1], tuple(stages), settings.iterations)
+
+
+def _check_equal_programs(envs: list[Environment[Any, Any, Any]]) -> None:
+    """Refuse stages whose programs differ."""
+    first = _program(envs[0])
+    for number, env in enumerate(envs[1:], 2):
+        for name, value in _program(env).items():
+            if value != first[name]:
+                raise ValueError(
+                    f"stages must share what is static: {name} is {first[name]!r} in stage 1 and {value!r} in stage "
+                    f"{number}"
+                )
+
+
+def _program(env: Environment[Any, Any, Any]) -> dict[str, Any]:
+    """By name, what the compiled program of an environment depends on."""
+    config = getattr(env, "config", None)
+    static = {field.name: getattr(config, field.name) for field in fields(config)} if is_dataclass(config) else {}
+    leaves, structure = jax.tree.flatten(env.default_params)
+    shapes = [(leaf.shape, str(leaf.dtype)) for leaf in leaves]
+    return {**static, "episode length": int(env.default_params.horizon), "parameters' shapes": (structure, shapes)}

@@ -1,0 +1,133 @@
+"""Settings from their sources: command line over environment variables over a YAML file over the defaults.
+
+Variables are the settings' names in capitals after ``RTB_``, with two underscores at each level: ``RTB_SEED``,
+``RTB_STAGE1__ITERATIONS``, ``RTB_HYPERPARAMETERS__LEARNING_RATE``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    YamlConfigSettingsSource,
+)
+
+from training.settings import Settings
+
+PREFIX = "RTB_"
+# The simulators' own variables, such as the cache's folder, are no settings of a run.
+SIMULATOR_PREFIX = "RTB_ENVS_"
+
+
+class ConfigurationError(Exception):
+    """The settings cannot be used; the message is one line that names field, value and what is allowed."""
+
+
+def load(given: Mapping[str, Any], config: Path | None = None, assignments: Sequence[str] = ()) -> Settings:
+    """The settings of a run.
+
+    ``given`` and ``assignments`` ("stage1.iterations=5", values in YAML) come from the command line. Raises
+    ConfigurationError for an unknown name anywhere, a wrong value, or a file that cannot be read as settings.
+    """
+    _check_file(config)
+    _check_variables()
+    layers: dict[str, Any] = dict(given)
+    for assignment in assignments:
+        _assign(layers, assignment)
+
+    class Layered(Settings, BaseSettings):
+        model_config = SettingsConfigDict(
+            env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True, yaml_file=config
+        )
+
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
+
+    try:
+        return Settings.model_validate(Layered(**layers).model_dump())
+    except ValidationError as error:
+        raise ConfigurationError("; ".join(map(_described, error.errors()))) from None
+    except SettingsError as error:
+        raise ConfigurationError(f"{error}: a group of settings is given as a JSON object") from None
+
+
+def _assign(layers: dict[str, Any], assignment: str) -> None:
+    """Set one dotted name to its value in nested dictionaries."""
+    path, equals, text = assignment.partition("=")
+    if not equals or not all(path.split(".")):
+        raise ConfigurationError(f"--set must be given as name=value, got {assignment!r}")
+    *groups, name = path.split(".")
+    for group in groups:
+        layers = layers.setdefault(group, {})
+        if not isinstance(layers, dict):
+            raise ConfigurationError(f"--set {assignment!r}: {group} is a single value")
+    layers[name] = _yaml(text, f"--set {path}")
+
+
+def _check_file(config: Path | None) -> None:
+    if config is None:
+        return
+    try:
+        text = config.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"config {config} cannot be read: {error}") from None
+    if not isinstance(_yaml(text, f"config {config}") or {}, dict):
+        raise ConfigurationError(f"config {config} must hold settings as name: value, got {text[:40]!r}")
+
+
+def _yaml(text: str, origin: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{origin} is not YAML: {' '.join(str(error).split())}") from None
+
+
+def _check_variables() -> None:
+    """pydantic-settings passes over variables that it does not know, which would hide a misspelt one."""
+    for variable in sorted(os.environ):
+        if not variable.startswith(PREFIX) or variable.startswith(SIMULATOR_PREFIX):
+            continue
+        if variable.removeprefix(PREFIX).lower().split("__")[0] not in Settings.model_fields:
+            raise ConfigurationError(_unknown(variable, [PREFIX + known.upper() for known in Settings.model_fields]))
+
+
+def _described(error: ErrorDetails) -> str:
+    """One line for one error of pydantic's."""
+    name = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        return _unknown(name, list(_section(error["loc"][:-1]).model_fields))
+    if error["type"] == "value_error" and not name:
+        return error["msg"].removeprefix("Value error, ")
+    return f"{name} {error['msg'].replace('Input should', 'must')}, got {error['input']!r}"
+
+
+def _section(path: Sequence[int | str]) -> type[BaseModel]:
+    """The model of the settings group at ``path``."""
+    section: type[BaseModel] = Settings
+    for name in path:
+        inner = section.model_fields[str(name)].annotation
+        assert isinstance(inner, type)
+        section = inner
+    return section
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    return f"{name} is no setting; the settings are {', '.join(known)}"

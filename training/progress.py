@@ -1,0 +1,71 @@
+"""The progress of a training on screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from training.checkpoints import Progress as RunProgress
+from training.curriculum import Curriculum
+from training.interruption import Interruption
+
+
+class ProgressBar:
+    """Stage, iterations, speed, return and time left; a line for every validation. A context manager."""
+
+    def __init__(self, console: Console, curriculum: Curriculum, interruption: Interruption) -> None:
+        self._console, self._curriculum, self._interruption = console, curriculum, interruption
+        self._bar = Progress(
+            TextColumn("stage {task.fields[stage]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]:,.0f} steps/s"),
+            TextColumn("return {task.fields[episode_return]:.2f}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._task = self._bar.add_task(
+            "training", total=curriculum.iterations, start=False, stage=1, speed=0.0, episode_return=float("nan")
+        )
+
+    def __enter__(self) -> ProgressBar:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def compiled(self, progress: RunProgress, seconds: float) -> None:
+        """The update's program is ready, and training goes on from ``progress``."""
+        self._bar.console.print(f"compiled the update in {seconds:.1f} s")
+        self._bar.update(self._task, completed=progress.iteration, stage=progress.stage)
+        self._bar.start_task(self._task)
+
+    def advanced(self, progress: RunProgress, metrics: Mapping[str, float], steps_per_second: float) -> None:
+        """A chunk has ended; ``metrics`` are those of its last update."""
+        self._bar.update(
+            self._task,
+            completed=progress.iteration,
+            stage=f"{progress.stage}/{len(self._curriculum.stages)}",
+            speed=steps_per_second,
+            episode_return=metrics.get("mean_episode_return", float("nan")),
+        )
+
+    def validated(self, progress: RunProgress, score: float, is_best: bool) -> None:
+        """The policy has been validated in the stage of ``progress``."""
+        best = ", the best so far" if is_best else ""
+        self._bar.console.print(
+            f"iteration {progress.iteration:>5}, stage {progress.stage}: validation score {score:.4f}{best}",
+            highlight=False,
+        )
+
+    def should_stop(self) -> bool:
+        """Whether Ctrl-C was pressed."""
+        return self._interruption.asked

@@ -1,0 +1,128 @@
+"""The settings of a training run. The defaults train PPO on ``AdAuction-v0``; ``training.loading`` reads them.
+
+Settings that a run's folder holds are validated by the same model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+import rtb_envs
+from agents import registry
+
+
+def _parsed(options: Any) -> Any:
+    """Options that came as text, from the environment or as 1e-3, which YAML takes for text, read as values."""
+    if not isinstance(options, Mapping):
+        return options
+    return {name: _value(value) if isinstance(value, str) else value for name, value in options.items()}
+
+
+def _value(text: str) -> Any:
+    value = yaml.safe_load(text)
+    try:
+        return float(value) if isinstance(value, str) and any(map(str.isdigit, value)) else value
+    except ValueError:
+        return value
+
+
+Options = Annotated[dict[str, Any], BeforeValidator(_parsed)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+SeveralSeeds = Annotated[int, Field(ge=2, le=10_000)]
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, and no key beyond its fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class LastStage(Section):
+    """``options`` go to ``rtb_envs.make``, over the stage's own options and over ``env_options``."""
+
+    options: Options = {}
+
+
+class EarlierStage(LastStage):
+    """A stage that ends after ``iterations`` updates, or at the first validation whose score reaches ``threshold``.
+
+    As the last stage of a run it lasts as long as the run does, whatever these two say.
+    """
+
+    iterations: Count = 30
+    threshold: float | None = None
+
+
+class ValidationSettings(Section):
+    """The validation that chooses the best checkpoint, on lanes kept apart from training and held-out evaluation.
+
+    Every ``every_chunks`` chunks and at each stage's end; ``seeds`` sets of ``episodes`` episodes.
+    """
+
+    every_chunks: Count = 1
+    seeds: SeveralSeeds = 5
+    episodes: Count = 64
+
+
+class EvaluationSettings(Section):
+    """The held-out evaluation: ``seeds`` sets of ``episodes`` episodes; intervals from ``bootstrap_samples``."""
+
+    seeds: SeveralSeeds = 10
+    episodes: Count = 64
+    bootstrap_samples: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
+
+
+class Settings(Section):
+    """Everything that decides what a run computes, and ``out``, where it goes.
+
+    ``curriculum``: stages 1 to k are trained in turn. ``iterations``: learner updates of the whole run; the last stage
+    gets what the earlier ones leave. ``chunk_iterations``: updates in one compiled call, after which metrics and a
+    checkpoint are written. ``env_options``: options of ``rtb_envs.make`` in every stage. ``hyperparameters``: those of
+    the algorithm that differ from its defaults.
+    """
+
+    curriculum: Annotated[int, Field(ge=1, le=3)] = 3
+    env: str = "AdAuction-v0"
+    algo: str = "ppo"
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    out: Path | None = None
+    iterations: Count = 300
+    chunk_iterations: Count = 10
+    stage1: EarlierStage = EarlierStage()
+    stage2: EarlierStage = EarlierStage()
+    stage3: LastStage = LastStage()
+    env_options: Options = {}
+    hyperparameters: Options = {}
+    validation: ValidationSettings = ValidationSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Settings:
+        for name, known in (("env", rtb_envs.list_envs()), ("algo", registry.learners())):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _last_stage_has_iterations(self) -> Settings:
+        earlier = sum(stage.iterations for stage in (self.stage1, self.stage2)[: self.curriculum - 1])
+        if earlier >= self.iterations:
+            raise ValueError(
+                f"iterations must be above {earlier}, which the stages before stage {self.curriculum} may take; got "
+                f"{self.iterations}"
+            )
+        return self
+
+    @property
+    def run_folder(self) -> Path:
+        """``out``, or runs/<env>-<algo>-seed<seed>-curriculum<k> under the working directory."""
+        return self.out or Path("runs", f"{self.env}-{self.algo}-seed{self.seed}-curriculum{self.curriculum}")
+
+    def identity(self) -> dict[str, Any]:
+        """What makes two runs the same run: everything but ``out``, as JSON values."""
+        return self.model_dump(mode="json", exclude={"out"})
