@@ -65,12 +65,12 @@ lint: $(TEST) ## check style, formatting and types
 	.venv/bin/mypy
 
 .PHONY: bench
-bench: $(TRAIN) ## measure the speed of this machine
+bench: $(TRAIN) ## measure how fast environments and training run on this machine
 	.venv/bin/python -m benchmarks
 
 .PHONY: bench-peers
-bench-peers: ## measure RTBGym on this machine, in .venv-peers
-	benchmarks/peers/run.sh .venv-peers
+bench-peers: $(TRAIN) ## the same in turns with RTBGym, which is installed into .venv-peers
+	.venv/bin/python -m benchmarks --peers .venv-peers
 
 .PHONY: docs
 docs: $(DOCS) ## build the documentation into docs/_build/html

@@ -1,0 +1,43 @@
+"""What is measured: the rows of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+NUM_ENVS = (1024, 4096, 16384)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row of the table: ``entry_point`` is the "module:function" that prepares its work, given ``options``."""
+
+    name: str
+    title: str
+    entry_point: str
+    options: dict[str, Any] = field(default_factory=dict)
+    is_compared: bool = False
+    """Whether to set it against other simulators; the variants that show what a choice brings are not."""
+
+
+def cases(num_envs: Sequence[int] = NUM_ENVS) -> list[Case]:
+    """The cases in the order of the table: rollouts at every batch size, the vector environment at the smallest."""
+    smallest = min(num_envs)
+    emitters, threefry = "… with XLA's fusion emitters on", '… with generator="threefry"'
+    return [
+        *(_rollout("rollout", "rtb_envs.rollout", n, is_compared=True) for n in num_envs),
+        *(_rollout("rollout-emitters", emitters, n, fusion_emitters=True) for n in num_envs),
+        *(_rollout("rollout-threefry", threefry, n, generator="threefry") for n in num_envs),
+        _case(f"make_vec-{smallest}", "gymnasium.make_vec", "make_vec", is_compared=True, num_envs=smallest),
+        _case("make", "gymnasium.make", "make", is_compared=True),
+        Case("ppo", "PPO, acting and learning (make train)", "benchmarks.learning:ppo"),
+    ]
+
+
+def _rollout(name: str, title: str, num_envs: int, is_compared: bool = False, **options: Any) -> Case:
+    return _case(f"{name}-{num_envs}", title, "rollout", is_compared, num_envs=num_envs, **options)
+
+
+def _case(name: str, title: str, function: str, is_compared: bool, **options: Any) -> Case:
+    return Case(name, title, f"benchmarks.environments:{function}", options, is_compared)

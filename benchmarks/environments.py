@@ -1,0 +1,77 @@
+"""Work of environments: AdAuction-v0 as it comes, 200 auctions a step on average and 7 steps an episode.
+
+The bid multiplier is 1 in every step.
+"""
+
+from __future__ import annotations
+
+import gymnasium
+import jax.numpy as jnp
+import numpy as np
+
+import rtb_envs
+from benchmarks.workload import Done, Workload
+from rtb_envs import compile
+from rtb_envs.policies.constant import Constant
+from rtb_envs.random import Generator
+
+ENV_ID = "AdAuction-v0"
+
+
+def rollout(num_envs: int, generator: Generator = "counter", fusion_emitters: bool = False) -> Workload | None:
+    """Whole episodes through ``rtb_envs.rollout``; ``fusion_emitters`` compiles as XLA's CPU backend does by itself.
+
+    None where the backend does not have that choice.
+    """
+    if fusion_emitters:
+        compile.CPU_OPTIONS["xla_cpu_use_fusion_emitters"] = True
+        if not compile.compiler_options():
+            return None
+    env = rtb_envs.make(ENV_ID, generator=generator)
+    policy = Constant(jnp.ones(1))
+    horizon = int(env.default_params.horizon)
+
+    def run(episodes: int) -> Done:
+        totals = rtb_envs.rollout(env, policy, num_envs, episodes * horizon, seed=0).totals
+        return Done(round(totals["episode_length"].sum()), round(totals["episode_search_volume"].sum()))
+
+    return Workload(num_envs, run)
+
+
+def make_vec(num_envs: int) -> Workload:
+    """Steps of ``gymnasium.make_vec``, NumPy in and out; a step that only resets a lane does not count."""
+    envs = gymnasium.make_vec(ENV_ID, num_envs=num_envs)
+    actions = np.ones((num_envs, 1), np.float32)
+    envs.reset(seed=0)
+
+    def run(steps: int) -> Done:
+        environment_steps = auctions = 0
+        for _ in range(steps):
+            info = envs.step(actions)[-1]
+            if "search_volume" in info:
+                environment_steps += int(np.count_nonzero(info["_search_volume"]))
+                auctions += int(info["search_volume"].sum())
+        return Done(environment_steps, auctions)
+
+    return Workload(num_envs, run)
+
+
+def make() -> Workload:
+    """Episodes of ``gymnasium.make``, Gymnasium's default wrappers and the resets included."""
+    env = gymnasium.make(ENV_ID)
+    action = np.ones(1, np.float32)
+    env.reset(seed=0)
+
+    def run(episodes: int) -> Done:
+        environment_steps = auctions = 0
+        for _ in range(episodes):
+            over = False
+            while not over:
+                _, _, terminated, truncated, info = env.step(action)
+                environment_steps += 1
+                auctions += int(info["search_volume"])
+                over = terminated or truncated
+            env.reset()
+        return Done(environment_steps, auctions)
+
+    return Workload(1, run)
