@@ -64,6 +64,8 @@ def test_all_stages_share_shapes_so_that_one_program_serves_them():
         )
 
     assert shapes(1) == shapes(2) == shapes(3)
+    configs = {make_ad_auction(preset=f"stage{stage}").config for stage in STAGES}
+    assert len(configs) == 1
 
 
 def test_an_unknown_stage_is_refused_by_name():

@@ -54,14 +54,29 @@ STAGES = tuple(_STAGES)
 def curriculum_options(stage: int) -> dict[str, Any]:
     """Options for ``make("AdAuction-v0", **options)`` of a stage, 1 to 3; ValueError for another."""
     validation.choice("stage", stage, STAGES)
-    chosen = _STAGES[stage]
-    # Wide enough for the day curve's peak, so that the static part of all stages is the same.
-    options = {"horizon": HORIZON, "instance_seed": INSTANCE_SEED, **chosen.options}
-    return {**options, "initial_budget": int(chosen.budget_share * _largest_spend(stage))}
+    return {
+        **_own_options(stage),
+        **_shared_shapes(),
+        "initial_budget": int(_STAGES[stage].budget_share * _largest_spend(stage)),
+    }
+
+
+def _own_options(stage: int) -> dict[str, Any]:
+    return {"horizon": HORIZON, "instance_seed": INSTANCE_SEED, **_STAGES[stage].options}
+
+
+@functools.cache
+def _shared_shapes() -> dict[str, int]:
+    """The static numbers that differ between stages: what fits the last one, and what bounds them all."""
+    configs = [Options(**_own_options(stage)).config() for stage in STAGES]
+    return {
+        "max_auctions": configs[-1].max_auctions,
+        "largest_search_volume": max(config.largest_search_volume for config in configs),
+    }
 
 
 @functools.cache
 def _largest_spend(stage: int) -> float:
-    options = Options(horizon=HORIZON, instance_seed=INSTANCE_SEED, **_STAGES[stage].options)
-    env, params = AdAuction(options.config(), options.params()), options.params()
-    return expected_episode(env, params, float(params.multiplier_high)).cost
+    options = Options(**_own_options(stage))
+    params = options.params()
+    return expected_episode(AdAuction(options.config(), params), params, float(params.multiplier_high)).cost

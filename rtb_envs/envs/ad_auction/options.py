@@ -105,6 +105,8 @@ class Options:
     # Compilation
     max_auctions: int | None = None
     """Auctions computed at once; None fits the search volume."""
+    largest_search_volume: int | None = None
+    """A bound on every volume; None is the least that holds."""
     generator: Generator = "counter"
     compat: Compat | None = None
 
@@ -147,7 +149,7 @@ class Options:
         return Config(
             max_horizon=self.horizon,
             max_auctions=self.max_auctions if self.max_auctions is not None else _block(volume_mean, volume_std),
-            largest_search_volume=max(1, math.floor(largest)),
+            largest_search_volume=self._largest_volume(math.floor(largest)),
             objective=self.objective,
             cost_indicator=self.cost_indicator,
             pricing=self.pricing,
@@ -223,6 +225,11 @@ class Options:
         std = validation.array("search_volume_std", self.search_volume_std, [(), (self.horizon,)], 0, MAX_VOLUME)
         weights = np.asarray(hour_weights(self.horizon), np.float64) if self.day_curve else np.ones(self.horizon)
         return mean * weights, std * weights
+
+    def _largest_volume(self, least: int) -> int:
+        if self.largest_search_volume is None:
+            return max(1, least)
+        return validation.integer("largest_search_volume", self.largest_search_volume, max(1, least), MAX_VOLUME)
 
     def _rate(self, name: str, count: int) -> jax.Array | None:
         if getattr(self, name) is None:
