@@ -20,12 +20,12 @@ from rtb_envs.registry import list_envs
 
 if TYPE_CHECKING:
     from rtb_envs.core import make
-    from rtb_envs.rollout import rollout
+    from rtb_envs.rollouts import rollout
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "list_envs", "make", "rollout"]
 
-_LAZY = {"make": "rtb_envs.core", "rollout": "rtb_envs.rollout"}
+_LAZY = {"make": "rtb_envs.core", "rollout": "rtb_envs.rollouts"}
 
 
 def __getattr__(name: str) -> Any:

@@ -67,5 +67,7 @@ def array(
     bad = ~(np.isfinite(result) & (result >= low) & (result <= high))
     if bad.any():
         entry = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(f"{name} must hold finite numbers in [{low:g}, {high:g}], got {result[entry]!r} at {entry}")
+        raise ValueError(
+            f"{name} must hold finite numbers in [{low:g}, {high:g}], got {float(result[entry])} at {entry}"
+        )
     return result

@@ -148,7 +148,7 @@ def test_uniforms_are_exact_never_zero_or_one_and_so_are_their_complements():
     assert uniform.dtype == np.float32
     scaled = uniform.astype(np.float64) * 2**24
     assert (scaled % 2 == 1).all()
-    assert 0 < scaled.min()
+    assert scaled.min() > 0
     assert scaled.max() < 2**24
     assert ((np.float32(1) - uniform).astype(np.float64) == 1 - uniform.astype(np.float64)).all()
 
@@ -168,13 +168,13 @@ def uniforms():
         "index": root.step(3).site(1).uniform(indices),
         "word": jnp.stack([root.step(3).site(1).uniform(indices[: NUM_DRAWS // 4], word) for word in range(4)], 1),
         "step": root.step(indices).site(1).uniform(7),
-        "site": jnp.stack([root.site(name).uniform(indices[:256]) for name in range(1024)]),
+        "site": jnp.stack([root.site(name).uniform(indices[:4096]) for name in range(64)], axis=1),
         "lane": Stream.from_key(keys).step(3).site(1).uniform(7),
-        "consecutive words": Stream(jnp.zeros_like(indices), indices).uniform(7),
+        "consecutive keys": jax.vmap(lambda word: Stream(jnp.uint32(0), word).uniform(7))(indices.astype(jnp.uint32)),
     }
 
 
-ALONG = ("index", "word", "step", "site", "lane", "consecutive words")
+ALONG = ("index", "word", "step", "site", "lane", "consecutive keys")
 
 
 @pytest.mark.parametrize("along", ALONG)
@@ -194,7 +194,7 @@ def test_draws_along_each_address_are_serially_uncorrelated(uniforms, along, lag
     assert abs(correlation_z(value[lag:], value[:-lag])) < Z
 
 
-@pytest.mark.parametrize(("left", "right"), itertools.combinations(range(4), 2))
+@pytest.mark.parametrize(("left", "right"), list(itertools.combinations(range(4), 2)))
 def test_the_four_words_of_a_draw_are_uncorrelated(left, right):
     child = stream(1).site(1)
     columns = (centred(child.uniform(jnp.arange(NUM_DRAWS), word)) for word in (left, right))
@@ -235,17 +235,6 @@ def test_successive_pairs_fill_the_square_evenly(uniforms, along):
     pairs = np.floor(np.asarray(uniforms[along]).reshape(-1, 2) * 64).astype(int)
     counts = np.bincount(pairs[:, 0] * 64 + pairs[:, 1], minlength=64 * 64)
     assert chi_square_p(counts) > ALARM
-
-
-def test_one_bit_of_any_input_flips_half_of_the_output():
-    rng = np.random.default_rng(0)
-    inputs = [jnp.asarray(rng.integers(2**32, size=4096), jnp.uint32) for _ in range(4)]
-    base = pcg4d(*inputs)
-    for position, bit in itertools.product(range(4), (0, 7, 15, 31)):
-        flipped = [word ^ jnp.uint32(1 << bit) if i == position else word for i, word in enumerate(inputs)]
-        changed = [np.bitwise_count(np.asarray(a ^ b)) for a, b in zip(base, pcg4d(*flipped), strict=True)]
-        share = np.mean(changed) / 32
-        assert 0.4 < share < 0.6, (position, bit)
 
 
 def test_markets_of_both_generators_have_the_same_averages():

@@ -36,7 +36,7 @@ def test_the_version_is_that_of_the_distribution():
 
 def test_names_that_are_loaded_on_first_use_are_the_functions_themselves():
     from rtb_envs.core import make
-    from rtb_envs.rollout import rollout
+    from rtb_envs.rollouts import rollout
 
     assert rtb_envs.make is make
     assert rtb_envs.rollout is rollout

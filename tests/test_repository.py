@@ -38,11 +38,11 @@ ROOMS = {
     "metrics": {"core", *GROUND},
     "render": {"core", *GROUND},
     "logs": {"core", *GROUND},
-    "rollout": {"core", "policies", "metrics", "logs", *GROUND},
+    "rollouts": {"core", "policies", "metrics", "logs", *GROUND},
     "adapters": {"core", "registry", "render", *GROUND},
-    "rtbgym": {"adapters", *SIMULATORS},
-    "studies": {"rtbgym", "adapters", "rollout", "logs", "render", "metrics", *SIMULATORS},
-    "cli": {"studies", "rtbgym", "adapters", "rollout", "logs", "render", "metrics", *SIMULATORS},
+    "rtbgym": {"adapters", "render", *SIMULATORS},
+    "studies": {"rtbgym", "adapters", "rollouts", "logs", "render", "metrics", *SIMULATORS},
+    "cli": {"studies", "rtbgym", "adapters", "rollouts", "logs", "render", "metrics", *SIMULATORS},
 }
 
 LEARNING_LIBRARIES = {"flax", "optax", "orbax", "torch"}

@@ -9,7 +9,7 @@ import numpy as np
 
 from agents import registry
 from rtb_envs.core import Environment
-from rtb_envs.rollout import tune
+from rtb_envs.rollouts import tune
 from training.held_out import Method
 
 TUNING_EPISODES = 128

@@ -14,9 +14,9 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.experimental.xla_metadata import set_xla_metadata
 
 from rtb_envs import compile
+from rtb_envs.adapters.one_kernel import OneKernel
 from rtb_envs.adapters.packing import Packing
 from rtb_envs.core import AutoReset, Environment, Lanes, autoreset_batch, reset_where, start_batch
 
@@ -59,8 +59,11 @@ class Programs:
         self._params_packing = Packing([leaf for leaf, small in zip(leaves, self._is_small, strict=True) if small])
         self._carry_packing = self._layout_of_carry(params_like)
         self.start = compile.jit(self._start)
-        self.restart = compile.jit(self._restart, donate_argnums=0)
-        self.step = self._step_for_the_first_time
+        # A carry's memory is reused, because large ones should not be there twice.
+        one_lane_on_cpu = num_lanes is None and jax.default_backend() == "cpu"
+        jit = OneKernel if one_lane_on_cpu else functools.partial(compile.jit, donate_argnums=0)
+        self.restart: Callable[..., tuple[Any, Array]] = jit(self._restart)
+        self.step: Callable[..., tuple[Any, Any]] = jit(self._step)
         # Known once a step has been traced, which is before the first outputs are read.
         self.outputs_packing: Packing
         self.info_names: tuple[str, ...]
@@ -94,19 +97,6 @@ class Programs:
         # reset_where goes on to the next episode, which is 0 after -1.
         lanes = replace(lanes, lane_keys=lane_keys, episode=jnp.where(seeded, -1, lanes.episode))
         return self._returned(reset_where(self._core, mask, lanes, self._params(arguments)))
-
-    def _step_for_the_first_time(self, carry: Any, action: Any, arguments: Any) -> tuple[Any, Any]:
-        """Step, and settle how: as one kernel where there is one lane and XLA can do it."""
-        step: Callable[..., tuple[Any, Any]] = compile.jit(self._step, donate_argnums=0)
-        if self._num_lanes is None and jax.default_backend() == "cpu":
-            as_one_kernel = compile.jit(_one_kernel(self._step), donate_argnums=0)
-            try:
-                as_one_kernel.lower(carry, action, arguments).compile()
-                step = as_one_kernel
-            except jax.errors.JaxRuntimeError:  # some operations need more than a kernel: sorting, scattering
-                pass
-        self.step = step
-        return step(carry, action, arguments)
 
     def _step(self, carry: Any, action: Array, arguments: Any) -> tuple[Any, Any]:
         lanes, outcome = autoreset_batch(
@@ -151,21 +141,6 @@ def _is_small(leaf: Any) -> bool:
 
 def _lane_keys(seeds: Array) -> Array:
     return jax.vmap(jax.random.key)(seeds)
-
-
-def _one_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function`` as XLA's CPU backend compiles small loops: into one kernel.
-
-    A single lane's step is dozens of kernels of less than a microsecond, and XLA's executor takes longer to hand them
-    between threads than they take to run. Compiling raises JaxRuntimeError where an operation needs more than a
-    kernel, such as sorting.
-    """
-    call = jax.jit(function)
-
-    def tagged(*arguments: Any) -> Any:
-        return set_xla_metadata(call(*arguments), inlineable="false", xla_cpu_small_call="true")
-
-    return tagged
 
 
 @functools.lru_cache(maxsize=64)

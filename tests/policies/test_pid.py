@@ -6,6 +6,7 @@ import pytest
 import rtb_envs
 from rtb_envs.policies.linear import Linear
 from rtb_envs.policies.pid import PID
+from rtb_envs.rollouts import rollout
 from tests.policies.markets import actions, market
 
 GAINS = {"proportional_gain": 0.5, "integral_gain": 0.25, "derivative_gain": 1.0}
@@ -86,6 +87,6 @@ def test_in_the_auction_a_base_that_spends_too_little_is_corrected():
     env = rtb_envs.make("AdAuction-v0", horizon=12, search_volume_mean=40, search_volume_std=4, initial_budget=700)
     spent = {}
     for rule, name in ((Linear, "multiplier"), (PID, "base_multiplier")):
-        result = rtb_envs.rollout(env, rule.for_env(env, **{name: 0.5}), num_envs=64, num_steps=12, seed=0)
+        result = rollout(env, rule.for_env(env, **{name: 0.5}), num_envs=64, num_steps=12, seed=0)
         spent[rule] = result.mean("episode_cost") / 700
     assert spent[PID] > 2 * spent[Linear] > 0

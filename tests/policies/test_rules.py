@@ -12,6 +12,7 @@ from rtb_envs.policies.pid import PID
 from rtb_envs.policies.policy import Discretized
 from rtb_envs.policies.uniform_random import UniformRandom
 from rtb_envs.random import Stream
+from rtb_envs.rollouts import rollout
 from tests.policies.markets import actions, market
 from tests.toy import Toy
 
@@ -81,7 +82,7 @@ def test_a_rule_with_memory_keeps_it_under_discrete_actions():
 
 def test_rules_play_the_discrete_auction():
     env = rtb_envs.make("AdAuctionDiscrete-v0", horizon=3, search_volume_mean=20, search_volume_std=2)
-    result = rtb_envs.rollout(env, PID.for_env(env), num_envs=8, num_steps=3, seed=0)
+    result = rollout(env, PID.for_env(env), num_envs=8, num_steps=3, seed=0)
     assert (result.totals["episode_impression"] > 0).all()
 
 

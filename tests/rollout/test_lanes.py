@@ -13,9 +13,9 @@ from rtb_envs.policies.constant import Constant
 from rtb_envs.policies.linear import Linear
 from rtb_envs.policies.pid import PID
 from rtb_envs.random import EVALUATE, TRAIN, TUNE, Stream, lane_keys
-from rtb_envs.rollout import rollout, run_lanes
-from rtb_envs.rollout.chunk import POLICY_SITE
-from rtb_envs.rollout.lanes import CHUNK_LANES, resolve
+from rtb_envs.rollouts import rollout, run_lanes
+from rtb_envs.rollouts.chunk import POLICY_SITE
+from rtb_envs.rollouts.lanes import CHUNK_LANES, resolve
 from tests.toy import Toy, ToyParams
 
 TOY = Toy()

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rtb_envs import compile
-from rtb_envs.rollout import Rollout
-from rtb_envs.rollout.chunk import add_compensated
+from rtb_envs.rollouts import Rollout
+from rtb_envs.rollouts.chunk import add_compensated
 
 
 def given(episodes, **totals):

@@ -9,7 +9,7 @@ import rtb_envs
 from rtb_envs.policies.linear import Linear
 from rtb_envs.policies.pid import PID
 from rtb_envs.random import TUNE, lane_keys
-from rtb_envs.rollout import run_lanes, tune
+from rtb_envs.rollouts import run_lanes, tune
 
 MULTIPLIERS = [1.0, 4.0, 0.5, 2.0]
 

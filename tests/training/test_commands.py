@@ -85,10 +85,9 @@ SCHEMA = {
         "methods": [{"name": str, "label": str, "is_learner": bool, "parameters": dict, **FIGURES}],
         "differences": [{"learner": str, "rule": str, **FIGURES}],
     },
-    "versions": {
-        name: str
-        for name in ("rtb-envs", "python", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "gymnasium", "numpy")
-    },
+    "versions": dict.fromkeys(
+        ("rtb-envs", "python", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "gymnasium", "numpy"), str
+    ),
     "machine": {"processor": str, "cores": int, "system": str, "devices": [str]},
 }
 

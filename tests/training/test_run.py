@@ -43,9 +43,8 @@ def test_a_folder_with_other_files_is_refused_and_left_alone(folder):
 
 
 def test_one_process_at_a_time_writes_a_run(folder):
-    with folder.locked():
-        with pytest.raises(RunError, match="is being written by another process"), folder.locked():
-            pass
+    with folder.locked(), pytest.raises(RunError, match="is being written by another process"), folder.locked():
+        pass
     with folder.locked():
         folder.claim(SETTINGS)
 

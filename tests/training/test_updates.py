@@ -74,7 +74,8 @@ learner = Climber(Guessing())
 state = over_devices(learner.init(0, PARAMS[0]))
 devices = [len(leaf.sharding.device_set) for leaf in jax.tree.leaves(state)]
 shard = state.lanes.over.addressable_shards[0].data.shape
-print(json.dumps({"devices": devices, "shard": shard, "guess": float(weights_after(learner, state, [3, 3], PARAMS[0])[0])}))
+guess = float(weights_after(learner, state, [3, 3], PARAMS[0])[0])
+print(json.dumps({"devices": devices, "shard": shard, "guess": guess}))
 """
 
 

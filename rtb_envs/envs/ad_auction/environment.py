@@ -18,7 +18,7 @@ from rtb_envs.core import Environment, Info, RenderPanel
 from rtb_envs.envs.ad_auction.config import MAX_BID, Config
 from rtb_envs.envs.ad_auction.noise import Auctions, Drawn, Noise
 from rtb_envs.envs.ad_auction.params import Params
-from rtb_envs.envs.ad_auction.settlement import AuctionResult, StepTotals, settle
+from rtb_envs.envs.ad_auction.settlement import AuctionResult, StepTotals, ratio, settle
 from rtb_envs.envs.ad_auction.state import Hindsight, Offer, State
 from rtb_envs.random import Stream
 
@@ -56,6 +56,13 @@ class AdAuction(Environment[Params, State, Noise]):
     def __init__(self, config: Config, params: Params) -> None:
         self.config = config
         self._params = params
+
+    def __eq__(self, other: object) -> bool:
+        """Equal configurations share compiled programs."""
+        return isinstance(other, AdAuction) and other.config == self.config
+
+    def __hash__(self) -> int:
+        return hash(self.config)
 
     @property
     def default_params(self) -> Params:
@@ -228,9 +235,9 @@ class AdAuction(Environment[Params, State, Noise]):
             drift_sign=state.drift_sign,
             shock_step=state.shock_step,
             episode=state.episode + step,
-            consumption_rate=_ratio(step.cost, state.remaining_budget),
-            cost_per_mille=1000 * _ratio(step.cost, step.impression),
-            win_rate=_ratio(step.impression, step.search_volume),
+            consumption_rate=ratio(step.cost, state.remaining_budget),
+            cost_per_mille=1000 * ratio(step.cost, step.impression),
+            win_rate=ratio(step.impression, step.search_volume),
             reward=reward,
             multiplier=multiplier,
         )
@@ -251,7 +258,7 @@ class AdAuction(Environment[Params, State, Noise]):
         The return becomes value * min(1, (target / cost per action)**2): AuctionNet's score (Su et al., NeurIPS 2024).
         """
         value = (episode.conversion if self.config.objective == "conversion" else episode.click).astype(float)
-        met = jnp.minimum(1, _ratio(target * value, episode.cost) ** 2)
+        met = jnp.minimum(1, ratio(target * value, episode.cost) ** 2)
         return jnp.where(episode.cost > 0, value * (1 - met), 0)
 
     def _info(self, after: State, step: StepTotals) -> Info:
@@ -262,7 +269,7 @@ class AdAuction(Environment[Params, State, Noise]):
             "click": step.click,
             "conversion": step.conversion,
             "cost": step.cost,
-            "average_bid_price": _ratio(step.bid, step.search_volume),
+            "average_bid_price": ratio(step.bid, step.search_volume),
             "expected_conversion": step.expected_conversion,
             "remaining_budget": after.remaining_budget,
             "multiplier": after.multiplier,
@@ -273,7 +280,7 @@ class AdAuction(Environment[Params, State, Noise]):
             "episode_click": episode.click,
             "episode_conversion": episode.conversion,
             "episode_cost": episode.cost,
-            "episode_average_bid_price": _ratio(episode.bid, episode.search_volume),
+            "episode_average_bid_price": ratio(episode.bid, episode.search_volume),
             "episode_expected_conversion": episode.expected_conversion,
         }
 
@@ -287,9 +294,3 @@ class AdAuction(Environment[Params, State, Noise]):
             reward=first.reward.astype(float),
             multiplier=first.multiplier.astype(float),
         )
-
-
-def _ratio(numerator: Array, denominator: Array) -> Array:
-    """numerator / denominator, 0 where the denominator is 0."""
-    # Converted first: JAX divides int32 in float32 even where floats are float64.
-    return jnp.where(denominator > 0, numerator.astype(float) / jnp.maximum(denominator, 1).astype(float), 0)

@@ -174,3 +174,9 @@ def _countable(result: AuctionResult, valid: Array, left: Array) -> _Sums:
     parts = _Sums(events, jnp.minimum(result.cost, left), rate, result.bid)
     masked: _Sums = jax.tree.map(lambda part: jnp.where(valid, part, 0), parts)
     return masked
+
+
+def ratio(numerator: Array, denominator: Array) -> Array:
+    """numerator / denominator, 0 where the denominator is 0."""
+    # Converted first: JAX divides int32 in float32 even where floats are float64.
+    return jnp.where(denominator > 0, numerator.astype(float) / jnp.maximum(denominator, 1).astype(float), 0)

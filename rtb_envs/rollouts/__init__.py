@@ -5,8 +5,8 @@ the other and each for all its steps; only sums over finished episodes are kept,
 of steps. Results do not depend on the chunking.
 """
 
-from rtb_envs.rollout.lanes import rollout, run_lanes
-from rtb_envs.rollout.result import Rollout
-from rtb_envs.rollout.tuning import Tuning, tune
+from rtb_envs.rollouts.lanes import rollout, run_lanes
+from rtb_envs.rollouts.result import Rollout
+from rtb_envs.rollouts.tuning import Tuning, tune
 
 __all__ = ["Rollout", "Tuning", "rollout", "run_lanes", "tune"]

@@ -15,8 +15,8 @@ from rtb_envs import validation
 from rtb_envs.core import Environment
 from rtb_envs.policies.policy import Policy
 from rtb_envs.random import TUNE, lane_keys
-from rtb_envs.rollout.lanes import MAX_LANES, resolve, run_lanes
-from rtb_envs.rollout.result import FloatArray
+from rtb_envs.rollouts.lanes import MAX_LANES, resolve, run_lanes
+from rtb_envs.rollouts.result import FloatArray
 
 if TYPE_CHECKING:
     import polars

@@ -15,8 +15,8 @@ from rtb_envs import compile, core, validation
 from rtb_envs.core import Environment
 from rtb_envs.policies.policy import Policy
 from rtb_envs.random import EVALUATE, Stream, lane_keys
-from rtb_envs.rollout.chunk import Chunk
-from rtb_envs.rollout.result import Rollout
+from rtb_envs.rollouts.chunk import Chunk
+from rtb_envs.rollouts.result import Rollout
 
 CHUNK_LANES = 2048
 """Most lanes that run together."""
