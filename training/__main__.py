@@ -6,6 +6,7 @@ everything saved.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import typer
 from rich.console import Console
 
 REFUSED, STOPPED = 2, 130
+FILE_WIDTH = 120
 
 app = typer.Typer(
     help="Train agents through a curriculum of markets, and evaluate them in held-out ones.",
@@ -43,7 +45,7 @@ def train(
         from training import commands, loading
 
         settings = loading.load({name: value for name, value in given.items() if value is not None}, config, set or [])
-        if not commands.train(settings, Console()):
+        if not commands.train(settings, _console()):
             raise typer.Exit(STOPPED)
 
 
@@ -53,7 +55,12 @@ def evaluate(run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder
     with _refusals():
         from training import commands
 
-        commands.evaluate(run, Console())
+        commands.evaluate(run, _console())
+
+
+def _console() -> Console:
+    """The screen; where output goes to a file, wide enough for the tables."""
+    return Console() if sys.stdout.isatty() else Console(width=FILE_WIDTH)
 
 
 @contextmanager

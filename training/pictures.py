@@ -60,6 +60,7 @@ def learning_curve(results: Results, validation: pl.DataFrame) -> Figure:
     curve = validation.group_by("environment_steps", "stage", maintain_order=True).agg("score")
     curve = curve.with_columns(millions=pl.col("environment_steps") / 1e6)
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
+    axes.margins(y=0.12)
     _shade_stages(axes, curve)
     ((learner, color),) = _learner(results)
     # Stages are different markets, so the curve is not joined between them.
@@ -72,6 +73,8 @@ def learning_curve(results: Results, validation: pl.DataFrame) -> Figure:
     has_ceiling = "ceiling" in evaluation
     last_stage = curve.filter(pl.col("stage") == pl.col("stage").max())["millions"]
     for method, color in _rules(results):
+        if method["name"] == "random":
+            continue  # So far below the rest that it would flatten the curve; ``value`` shows it.
         level = method["share_of_ceiling" if has_ceiling else "value"]["estimate"]
         axes.plot([last_stage[0], last_stage[-1]], [level, level], color=color, lw=1.5, ls="--", label=method["label"])
     axes.set_xlabel("environment steps (millions)")
@@ -119,13 +122,12 @@ def value(results: Results) -> Figure:
     for axes, (measure, title) in zip(panels, names.items(), strict=True):
         for row, (method, color) in enumerate(methods):
             estimate, low, high = (method[measure][end] for end in ("estimate", "low", "high"))
-            axes.plot([low, high], [row, row], color=color, lw=5, solid_capstyle="butt")
-            axes.plot(estimate, row, "|", color=color, ms=14, mew=2)
+            axes.plot([low, high], [row, row], color=color, lw=11, solid_capstyle="butt")
             text = f"{100 * estimate:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
             axes.annotate(text, (estimate, row), (0, 9), textcoords="offset points", ha="center", fontsize=9)
         axes.set_yticks(range(len(methods)), [method["label"] for method, _ in methods])
         axes.set_ylim(-0.5, len(methods) - 0.3)
-        axes.margins(x=0.2)
+        axes.margins(x=0.25)
         axes.grid(axis="y", visible=False)
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.set_xlabel(f"share {title}")
@@ -152,8 +154,8 @@ def _shade_stages(axes: Axes, curve: pl.DataFrame) -> None:
         axes.axvspan(begins, ends, color=STAGE_SHADES[(stage - 1) % len(STAGE_SHADES)], lw=0, zorder=0)
         axes.annotate(
             f"stage {stage}",
-            ((begins + ends) / 2, 1),
-            (0, -12),
+            ((begins + ends) / 2, 0),
+            (0, 6),
             xycoords=("data", "axes fraction"),
             textcoords="offset points",
             ha="center",

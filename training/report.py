@@ -24,15 +24,15 @@ def table(results: Results) -> Table:
         caption_justify="left",
         box=SIMPLE_HEAD,
     )
-    grid.add_column("method", no_wrap=True)
-    grid.add_column(f"{evaluation['value']}\nan episode", justify="right")
+    grid.add_column("method")
+    grid.add_column("\n".join([*evaluation["value"].split(), "an episode"]), justify="right")
     if has_bounds:
-        grid.add_column("share of ceiling (%)\nΣR/Σceiling", justify="right", no_wrap=True)
-        grid.add_column("share of optimum (%)\nΣR/ΣR*", justify="right", no_wrap=True)
+        grid.add_column("share of\nceiling (%)\nΣR/Σceiling", justify="right")
+        grid.add_column("share of\noptimum (%)\nΣR/ΣR*", justify="right")
     if "budget" in market:
         grid.add_column("budget\nspent (%)", justify="right")
-    unit = "points of share of ceiling" if has_bounds else "an episode"
-    grid.add_column(f"the learner's lead\n({unit})", justify="right", no_wrap=True)
+    unit = "points of\nshare of ceiling" if has_bounds else "an episode"
+    grid.add_column(f"learner's lead,\n{unit}", justify="right")
     leads = {difference["rule"]: difference[measure] for difference in evaluation["differences"]}
     scale, digits = (100, 1) if has_bounds else (1, 2)
     for method in sorted(evaluation["methods"], key=lambda method: -method[measure]["estimate"]):

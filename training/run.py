@@ -1,15 +1,16 @@
 """The folder of a run.
 
-==========================  =====================================================================================
-``settings.json``           the settings that decide what the run computes, written first
-``metrics.parquet, .csv``   one row an iteration: stage, environment steps, seconds, what the learner reports
-``validation.parquet, .csv`` one row a validation and seed: value, ceiling, their ratio
-``tensorboard/``            the same figures as TensorBoard events
-``checkpoints/last/<n>``    everything that the training needs to go on after iteration n (orbax)
-``checkpoints/best/<n>``    the same at the iteration with the best validation score in the last stage
-``results.json``            the held-out evaluation: present when the run is complete
-``*.png``                   its pictures
-==========================  =====================================================================================
+================================  =================================================================================
+``settings.json``                 the settings that decide what the run computes, written first
+``metrics.parquet``, ``.csv``     one row an iteration: stage, environment steps, seconds, what the learner reports
+``validation.parquet``, ``.csv``  one row a validation and seed: value, and its share of the ceiling
+``tensorboard/``                  the same figures as TensorBoard events
+``checkpoints/last/<n>``          everything that the training needs to go on after iteration n (orbax)
+``checkpoints/best/<n>``          the same at the iteration with the best validation score in the last stage
+``policy.npz``                    the best policy, for ``agents.load``; written before the held-out evaluation
+``*.png``                         the pictures of training and evaluation
+``results.json``                  the held-out evaluation; written last, so that it marks a finished run
+================================  =================================================================================
 
 Every file is written under a temporary name and renamed, so that a reader, or a training that is started again after
 being killed, never meets half a file.

@@ -67,6 +67,7 @@ def test_training_says_what_it_does_and_what_came_of_it(finished):
     assert "[low, high]: 95 % bootstrap intervals over seeds; leads are paired." in text
 
 
+PACKAGES = ["rtb-envs", "python", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "gymnasium", "numpy"]
 FIGURE = {"estimate": float, "low": float, "high": float}
 FIGURES = {name: {**FIGURE, "by_seed": [float]} for name in ("value", "share_of_ceiling", "share_of_optimum")}
 SCHEMA = {
@@ -85,9 +86,7 @@ SCHEMA = {
         "methods": [{"name": str, "label": str, "is_learner": bool, "parameters": dict, **FIGURES}],
         "differences": [{"learner": str, "rule": str, **FIGURES}],
     },
-    "versions": dict.fromkeys(
-        ("rtb-envs", "python", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "gymnasium", "numpy"), str
-    ),
+    "versions": dict.fromkeys(PACKAGES, str),
     "machine": {"processor": str, "cores": int, "system": str, "devices": [str]},
 }
 
