@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 
 from agents.advantages import generalized_advantages, relative_to_market
 from agents.distributions import actions_of
+from agents.memory import Memory
 from agents.network_policy import NetworkPolicy, PolicySpec
 from agents.networks import Actor, Critic
 from agents.normalization import ObservationNormalizer, RewardNormalizer
@@ -27,14 +28,15 @@ LEARNER = 4
 class Rollout(NamedTuple):
     """What the policy met; every array leads with [num_steps, num_envs]."""
 
-    observation: Array
+    view: Float[Array, "steps lanes 1+decays *observation"]
+    """The observation and the averages of those before it."""
     latent: Array
     log_density: Float[Array, "steps lanes"]
     reward: Float[Array, "steps lanes"]
     terminated: Bool[Array, "steps lanes"]
     truncated: Bool[Array, "steps lanes"]
-    final_observation: Array
-    """What the step led to: the episode's true last observation where it ended."""
+    final_view: Float[Array, "steps lanes 1+decays *observation"]
+    """What the step led to: the view of the episode's true last observation where it ended."""
 
 
 class Samples(NamedTuple):
@@ -57,6 +59,8 @@ class LearnerState:
     observations: ObservationNormalizer
     rewards: RewardNormalizer
     lanes: Lanes[Any]
+    memory: Memory
+    """Of each lane, before its present observation."""
     episode_return: Float[Array, "lanes"]
     """Of the episodes in progress, not discounted."""
     key: Array
@@ -77,8 +81,9 @@ class PPO:
         self._spec = PolicySpec(
             observation_shape=tuple(env.observation_space(params).shape or ()),
             actions=actions_of(env.action_space(params), env.action_scale),
-            hidden_sizes=tuple(settings.hidden_sizes),
+            hidden_sizes=settings.hidden_sizes,
             activation=settings.activation,
+            memory_decays=settings.memory_decays,
         )
         self._actor = Actor(self._spec.actions, self._spec.hidden_sizes, settings.activation, settings.initial_log_std)
         self._critic = Critic(self._spec.hidden_sizes, settings.activation)
@@ -97,8 +102,8 @@ class PPO:
         s = self.settings
         key = jax.random.fold_in(jax.random.key(seed), LEARNER)
         actor_key, critic_key, key = jax.random.split(key, 3)
-        observations = ObservationNormalizer.start(self._spec.observation_shape)
-        features = observations.features(jnp.zeros(self._spec.observation_shape))
+        observations = ObservationNormalizer.start(self._spec.view_shape)
+        features = observations.features(jnp.zeros(self._spec.view_shape))
         weights = {"actor": self._actor.init(actor_key, features), "critic": self._critic.init(critic_key, features)}
         markets = lane_keys(seed, TRAIN, s.num_envs // s.lanes_per_market)
         return LearnerState(
@@ -107,6 +112,7 @@ class PPO:
             observations=observations,
             rewards=RewardNormalizer.start((s.num_envs,)),
             lanes=start_batch(self.env, jnp.repeat(markets, s.lanes_per_market), params, s.params_axis),
+            memory=self._blank_memory(),
             episode_return=jnp.zeros(s.num_envs),
             key=key,
             updates=jnp.zeros((), jnp.int32),
@@ -118,6 +124,7 @@ class PPO:
         return replace(
             state,
             lanes=reset_where(self.env, mask, state.lanes, params, self.settings.params_axis),
+            memory=self._blank_memory(),
             rewards=state.rewards.restart(),
             episode_return=jnp.zeros_like(state.episode_return),
         )
@@ -138,7 +145,7 @@ class PPO:
             weights=weights,
             optimizer=optimizer,
             # Only now: within an update, features and densities belong to one normaliser.
-            observations=state.observations.update(rollout.observation),
+            observations=state.observations.update(rollout.view),
             rewards=rewards,
             updates=state.updates + 1,
         )
@@ -150,51 +157,53 @@ class PPO:
         """The deterministic policy of a state."""
         return NetworkPolicy(state.weights["actor"], state.observations, self._spec)
 
-    def value(self, state: LearnerState, observation: Float[Array, "*batch *observation"]) -> Float[Array, "*batch"]:
+    def value(self, state: LearnerState, view: Float[Array, "*batch 1+decays *observation"]) -> Float[Array, "*batch"]:
         """What the critic expects of the rest of the episode, discounted, in units of the normalised reward."""
-        return self._value(state.weights, state.observations.features(observation))
+        return self._value(state.weights, state.observations.features(view))
 
     def _collect(self, state: LearnerState, params: Any, key: Array) -> tuple[LearnerState, Rollout, dict[str, Array]]:
         """Act for ``num_steps`` in every lane."""
 
+        remember = jax.vmap(lambda memory, observation: memory.remember(observation, self._spec.memory_decays))
+
         def step(carry: tuple[Any, ...], key: Array) -> tuple[tuple[Any, ...], Rollout]:
-            lanes, episode_return, ended, ended_return = carry
-            distribution = self._spec.distribution(
-                state.weights["actor"], state.observations.features(lanes.observation)
-            )
+            lanes, memory, episode_return, ended, ended_return = carry
+            memory, view = remember(memory, lanes.observation)
+            distribution = self._spec.distribution(state.weights["actor"], state.observations.features(view))
             latent = distribution.sample(key)
-            after, outcome = autoreset_batch(
+            lanes, outcome = autoreset_batch(
                 self.env, lanes, self._spec.actions.to_action(latent), params, params_axis=self.settings.params_axis
             )
             over = outcome.terminated | outcome.truncated
             episode_return = episode_return + outcome.reward
             ended, ended_return = ended + jnp.sum(over), ended_return + jnp.sum(episode_return, where=over)
             seen = Rollout(
-                lanes.observation,
+                view,
                 latent,
                 distribution.log_density(latent),
                 outcome.reward,
                 outcome.terminated,
                 outcome.truncated,
-                outcome.final_observation,
+                remember(memory, outcome.final_observation)[1],
             )
-            return (after, jnp.where(over, 0, episode_return), ended, ended_return), seen
+            memory = jax.tree.map(lambda x: jnp.where(over.reshape(-1, *(1,) * (x.ndim - 1)), 0, x), memory)
+            return (lanes, memory, jnp.where(over, 0, episode_return), ended, ended_return), seen
 
-        start = (state.lanes, state.episode_return, jnp.zeros((), jnp.int32), jnp.zeros(()))
+        start = (state.lanes, state.memory, state.episode_return, jnp.zeros((), jnp.int32), jnp.zeros(()))
         keys = jax.random.split(key, self.settings.num_steps)
-        (lanes, episode_return, ended, ended_return), rollout = lax.scan(step, start, keys)
+        (lanes, memory, episode_return, ended, ended_return), rollout = lax.scan(step, start, keys)
         metrics = {"episodes": ended, "mean_episode_return": ended_return / jnp.maximum(ended, 1)}
-        return replace(state, lanes=lanes, episode_return=episode_return), rollout, metrics
+        return replace(state, lanes=lanes, memory=memory, episode_return=episode_return), rollout, metrics
 
     def _samples(self, state: LearnerState, rollout: Rollout, reward: Array) -> tuple[Samples, Array]:
         """Features, advantages and value targets of a rollout, and the values before the update."""
 
-        value = self.value(state, rollout.observation)
-        # Inside an episode a step leads to the next one's observation; only what was cut off needs a value of its own.
-        next_value = jnp.concatenate([value[1:], self.value(state, rollout.final_observation[-1:])])
+        value = self.value(state, rollout.view)
+        # Inside an episode a step leads to the next one's view; only what was cut off needs a value of its own.
+        next_value = jnp.concatenate([value[1:], self.value(state, rollout.final_view[-1:])])
         next_value = lax.cond(
             jnp.any(rollout.truncated),
-            lambda: jnp.where(rollout.truncated, self.value(state, rollout.final_observation), next_value),
+            lambda: jnp.where(rollout.truncated, self.value(state, rollout.final_view), next_value),
             lambda: next_value,
         )
         advantage = generalized_advantages(
@@ -206,7 +215,7 @@ class PPO:
             self.settings.gamma,
             self.settings.gae_lambda,
         )
-        features = state.observations.features(rollout.observation)
+        features = state.observations.features(rollout.view)
         relative = relative_to_market(advantage, self.settings.lanes_per_market)
         return Samples(features, rollout.latent, rollout.log_density, relative, advantage + value), value
 
@@ -250,6 +259,11 @@ class PPO:
             "clip_fraction": jnp.mean((jnp.abs(ratio - 1) > s.clip_range).astype(float)),
         }
         return policy_loss + s.value_coefficient * value_loss - s.entropy_coefficient * entropy, metrics
+
+    def _blank_memory(self) -> Memory:
+        """The memories of lanes that all begin an episode."""
+        blank = Memory.start(self._spec.observation_shape, self._spec.memory_decays)
+        return jax.tree.map(lambda x: jnp.zeros((self.settings.num_envs, *x.shape), x.dtype), blank)
 
     def _value(self, weights: Any, features: Array) -> Array:
         value: Any = self._critic.apply(weights["critic"], features)

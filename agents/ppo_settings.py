@@ -22,9 +22,10 @@ class PPOSettings:
     num_envs: int = field(default=1024, metadata=_STATIC)
     num_steps: int = field(default=24, metadata=_STATIC)
     """Steps of every environment between updates."""
-    lanes_per_market: int = field(default=1, metadata=_STATIC)
+    lanes_per_market: int = field(default=16, metadata=_STATIC)
     """Environments that draw the same random numbers; divides ``num_envs``. From 2 on, an action's advantage is
-    measured against those of the other lanes in its market, which met the same luck (common random numbers)."""
+    measured against those of the other lanes in its market, which met the same luck (common random numbers); with
+    ``params_axis`` they must have equal parameters."""
     num_epochs: int = field(default=4, metadata=_STATIC)
     """Passes over a rollout."""
     num_minibatches: int = field(default=4, metadata=_STATIC)
@@ -32,6 +33,8 @@ class PPOSettings:
     hidden_sizes: tuple[int, ...] = field(default=(64, 64), metadata=_STATIC)
     """Of the actor and, apart from it, of the critic."""
     activation: Activation = field(default="tanh", metadata=_STATIC)
+    memory_decays: tuple[float, ...] = field(default=(0.6, 1.0), metadata=_STATIC)
+    """Averages of past observations that the networks see, by their decay per step in [0, 1]; () is no memory."""
     params_axis: int | None = field(default=None, metadata=_STATIC)
     """0 if the params given to ``init`` and ``update`` lead with a lane axis: each lane its own market."""
     initial_log_std: float = field(default=-0.5, metadata=_STATIC)
@@ -40,10 +43,10 @@ class PPOSettings:
     annealing_updates: ArrayLike | None = None
     """The learning rate falls linearly and reaches 0 after so many updates; None keeps it."""
     gamma: ArrayLike = 1.0
-    gae_lambda: ArrayLike = 0.95
+    gae_lambda: ArrayLike = 0.99
     clip_range: ArrayLike = 0.2
     value_coefficient: ArrayLike = 0.5
-    entropy_coefficient: ArrayLike = 0.0
+    entropy_coefficient: ArrayLike = 0.003
     max_gradient_norm: ArrayLike = 0.5
 
     def validate(self) -> None:
@@ -53,10 +56,13 @@ class PPOSettings:
         for name in ("lanes_per_market", "num_minibatches"):
             if self.num_envs % getattr(self, name):
                 raise validation.wrong_value(name, f"a divisor of num_envs, {self.num_envs}", getattr(self, name))
-        if not isinstance(self.hidden_sizes, tuple):
-            raise validation.wrong_type("hidden_sizes", "a tuple of integers", self.hidden_sizes)
+        for name, kind in (("hidden_sizes", "integers"), ("memory_decays", "numbers")):
+            if not isinstance(getattr(self, name), tuple):
+                raise validation.wrong_type(name, f"a tuple of {kind}", getattr(self, name))
         for size in self.hidden_sizes:
             validation.integer("hidden_sizes", size, 1, _MANY)
+        for decay in self.memory_decays:
+            validation.number("memory_decays", decay, 0, 1)
         validation.choice("activation", self.activation, tuple(ACTIVATIONS))
         validation.choice("params_axis", self.params_axis, (None, 0))
         validation.number("initial_log_std", self.initial_log_std, -10, 10)

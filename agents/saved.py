@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.distributions import Actions, BoxActions, DiscreteActions
+from agents.memory import Memory
 from agents.network_policy import NetworkPolicy, PolicySpec
 from rtb_envs import compile
 
@@ -27,18 +28,34 @@ _SPEC = "spec"
 
 
 class SavedPolicy:
-    """A trained policy that acts on NumPy observations, one or a batch of them."""
+    """A trained policy that acts on NumPy observations, one environment's or a batch of them.
+
+    It remembers the episode it is in: call ``reset`` when one ends.
+    """
 
     def __init__(self, policy: NetworkPolicy) -> None:
         self.policy = policy
         """The same as a policy for ``rtb_envs.rollout``."""
-        self._act = compile.jit(jax.vmap(lambda policy, observation: policy.act(None, (), observation)[0], (None, 0)))
+        self._act = compile.jit(jax.vmap(lambda policy, *carry: policy.act(None, *carry), (None, 0, 0)))
+        self._memory: Memory | None = None
+
+    def reset(self, over: Any = None) -> None:
+        """Forget the episode in progress; of a batch, only those marked in ``over`` (booleans [batch])."""
+        if over is None or self._memory is None:
+            self._memory = None
+            return
+        mask = np.atleast_1d(np.asarray(over))
+        if mask.dtype != bool or mask.shape != self._memory.seen.shape:
+            raise ValueError(f"over must be booleans of shape {self._memory.seen.shape}, got {over!r}")
+        keep = jax.numpy.asarray(~mask)
+        self._memory = jax.tree.map(lambda x: x * keep.reshape(-1, *(1,) * (x.ndim - 1)), self._memory)
 
     def act(self, observation: Any) -> Any:
         """The action for an observation in the environment's action space, or a batch of actions for a batch of them.
 
         A batch leads with one more axis. A single discrete action is an int, everything else an array. Raises
-        ValueError for another shape or a value that is not finite.
+        ValueError, and remembers nothing, for another shape, a value that is not finite, or a batch of another size
+        than the one in progress.
         """
         shape = self.policy.spec.observation_shape
         given = np.asarray(observation, np.float32)
@@ -48,10 +65,21 @@ class SavedPolicy:
         if not np.isfinite(given).all():
             raise ValueError(f"observation must be finite, got {observation!r}")
         is_single = given.shape == shape
-        action = np.array(self._act(self.policy, given[None] if is_single else given))
+        batch = given[None] if is_single else given
+        action, self._memory = self._act(self.policy, self._memory_of(len(batch)), batch)
         if not is_single:
-            return action
-        return int(action[0]) if isinstance(self.policy.spec.actions, DiscreteActions) else action[0]
+            return np.array(action)
+        return int(action[0]) if isinstance(self.policy.spec.actions, DiscreteActions) else np.array(action[0])
+
+    def _memory_of(self, size: int) -> Memory:
+        """The memory of the batch in progress, or of one that begins."""
+        if self._memory is None:
+            blank = self.policy.init(None)
+            return jax.tree.map(lambda x: jax.numpy.zeros((size, *x.shape), x.dtype), blank)
+        if len(self._memory.seen) != size:
+            before = len(self._memory.seen)
+            raise ValueError(f"observation must be of {before} environments, as before, got {size}: call reset() first")
+        return self._memory
 
 
 def save(policy: NetworkPolicy, run_dir: str | os.PathLike[str]) -> Path:
@@ -104,6 +132,7 @@ def _spec(fields: dict[str, Any]) -> PolicySpec:
         actions=_actions(fields["actions"]),
         hidden_sizes=tuple(fields["hidden_sizes"]),
         activation=fields["activation"],
+        memory_decays=tuple(fields["memory_decays"]),
     )
 
 

@@ -54,7 +54,13 @@ def _threefry4(x: Array, y: Array, z: Array, w: Array) -> tuple[Array, Array, Ar
     return first[0], first[1], second[0], second[1]
 
 
-_HASHES = {"counter": pcg4d, "threefry": _threefry4}
+def _counter4(x: Array, y: Array, z: Array, w: Array) -> tuple[Array, Array, Array, Array]:
+    """pcg4d with the high half of each word folded into the low one, whose own bits are weak; shapes broadcast."""
+    first, second, third, fourth = (word ^ (word >> jnp.uint32(16)) for word in pcg4d(x, y, z, w))
+    return first, second, third, fourth
+
+
+_HASHES = {"counter": _counter4, "threefry": _threefry4}
 
 
 def uniform_from_word(word: Array) -> Array:

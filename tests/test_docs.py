@@ -71,7 +71,7 @@ def folder(tmp_path_factory):
     from agents.ppo_settings import PPOSettings
 
     env = rtb_envs.make("AdAuction-v0")
-    learner = PPO(env, PPOSettings(num_envs=4, num_minibatches=1))
+    learner = PPO(env, PPOSettings(num_envs=64))
     state = jax.jit(learner.init, static_argnums=0)(0, env.default_params)
     folder = tmp_path_factory.mktemp("examples")
     agents.save(learner.policy(state), folder / "runs" / "AdAuction-v0-ppo-seed0-curriculum3")

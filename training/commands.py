@@ -84,7 +84,7 @@ def _build(settings: Settings) -> tuple[Curriculum, registry.Learner]:
     except (ValueError, TypeError) as error:
         raise ConfigurationError(f"env {settings.env}: {error}") from error
     try:
-        return stages, registry.make_learner(settings.algo, stages.env, **settings.hyperparameters)
+        return stages, registry.make_learner(settings.algo, stages.env, **settings.learner_hyperparameters)
     except (ValueError, TypeError) as error:
         raise ConfigurationError(f"algo {settings.algo}: {error}") from error
 

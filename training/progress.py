@@ -30,7 +30,13 @@ class ProgressBar:
             console=console,
         )
         self._task = self._bar.add_task(
-            "training", total=curriculum.iterations, start=False, stage=1, speed=0.0, episode_return=float("nan")
+            "training",
+            total=curriculum.iterations,
+            start=False,
+            visible=False,
+            stage="",
+            speed=0.0,
+            episode_return=float("nan"),
         )
 
     def __enter__(self) -> ProgressBar:
@@ -42,10 +48,15 @@ class ProgressBar:
     ) -> None:
         self._bar.stop()
 
-    def compiled(self, progress: RunProgress, seconds: float) -> None:
-        """The update's program is ready, and training goes on from ``progress``."""
+    def began(self, progress: RunProgress) -> None:
+        """Training goes on from ``progress`` once the updates are compiled."""
+        if progress.iteration:
+            self._bar.console.print(f"going on after iteration {progress.iteration}")
+        self._bar.update(self._task, visible=True, completed=progress.iteration, stage=self._stage(progress))
+
+    def compiled(self, seconds: float) -> None:
+        """The updates' program is ready."""
         self._bar.console.print(f"compiled the update in {seconds:.1f} s")
-        self._bar.update(self._task, completed=progress.iteration, stage=progress.stage)
         self._bar.start_task(self._task)
 
     def advanced(self, progress: RunProgress, metrics: Mapping[str, float], steps_per_second: float) -> None:
@@ -53,7 +64,7 @@ class ProgressBar:
         self._bar.update(
             self._task,
             completed=progress.iteration,
-            stage=f"{progress.stage}/{len(self._curriculum.stages)}",
+            stage=self._stage(progress),
             speed=steps_per_second,
             episode_return=metrics.get("mean_episode_return", float("nan")),
         )
@@ -69,3 +80,6 @@ class ProgressBar:
     def should_stop(self) -> bool:
         """Whether Ctrl-C was pressed."""
         return self._interruption.asked
+
+    def _stage(self, progress: RunProgress) -> str:
+        return f"{progress.stage}/{len(self._curriculum.stages)}"

@@ -31,6 +31,9 @@ def _value(text: str) -> Any:
         return value
 
 
+# Algorithms with the hyperparameter ``annealing_updates``, whose best value is the length of the run.
+ANNEALED = ("ppo",)
+
 Options = Annotated[dict[str, Any], BeforeValidator(_parsed)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 SeveralSeeds = Annotated[int, Field(ge=2, le=10_000)]
@@ -83,7 +86,7 @@ class Settings(Section):
     ``curriculum``: stages 1 to k are trained in turn. ``iterations``: learner updates of the whole run; the last stage
     gets what the earlier ones leave. ``chunk_iterations``: updates in one compiled call, after which metrics and a
     checkpoint are written. ``env_options``: options of ``rtb_envs.make`` in every stage. ``hyperparameters``: those of
-    the algorithm that differ from its defaults.
+    the algorithm that differ from its defaults; a learning rate falls to 0 over the run unless they say otherwise.
     """
 
     curriculum: Annotated[int, Field(ge=1, le=3)] = 3
@@ -122,6 +125,12 @@ class Settings(Section):
     def run_folder(self) -> Path:
         """``out``, or runs/<env>-<algo>-seed<seed>-curriculum<k> under the working directory."""
         return self.out or Path("runs", f"{self.env}-{self.algo}-seed{self.seed}-curriculum{self.curriculum}")
+
+    @property
+    def learner_hyperparameters(self) -> dict[str, Any]:
+        """``hyperparameters``, and the length of the run for an algorithm whose learning rate falls over the run."""
+        annealing = {"annealing_updates": self.iterations} if self.algo in ANNEALED else {}
+        return {**annealing, **self.hyperparameters}
 
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same run: everything but ``out``, as JSON values."""

@@ -28,8 +28,11 @@ from training.validation import Validator
 class Watcher(Protocol):
     """Who is told how the training goes, and may stop it."""
 
-    def compiled(self, progress: Progress, seconds: float) -> None:
-        """The updates' program is ready, and training goes on from ``progress``."""
+    def began(self, progress: Progress) -> None:
+        """Training goes on from ``progress`` once the updates are compiled."""
+
+    def compiled(self, seconds: float) -> None:
+        """The updates' program is ready."""
 
     def advanced(self, progress: Progress, metrics: Mapping[str, float], steps_per_second: float) -> None:
         """A chunk has ended; ``metrics`` are those of its last update."""
@@ -63,10 +66,11 @@ class Trainer:
                 best.save(state, progress)  # Killed between the two saves.
             if progress.finished:
                 return progress
+            self._watcher.began(progress)
             state = over_devices(state)
             seconds = self._updates.compile(state, self._curriculum.stage(progress).params)
             progress = replace(progress, compile_seconds=progress.compile_seconds + seconds)
-            self._watcher.compiled(progress, seconds)
+            self._watcher.compiled(seconds)
             with MetricsLog(self._folder, progress.iteration) as log:
                 while not progress.finished and not self._watcher.should_stop():
                     state, progress = self._advance(state, progress, log)

@@ -12,7 +12,7 @@ _TOLERANCE = 1e-10
 
 
 class LogisticRegression:
-    """Maximum likelihood with a penalty of |coefficients|^2 / 2, none on the intercept.
+    """Maximum likelihood with a penalty of ``|coefficients|^2`` / 2, none on the intercept.
 
     The optimum that scikit-learn's estimator of this name approaches with its defaults. By Newton's method with step
     halving.

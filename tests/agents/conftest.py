@@ -10,7 +10,15 @@ from agents.ppo_settings import PPOSettings
 from rtb_envs.compile import jit
 from tests.agents.recall import Recall
 
-SMALL = PPOSettings(num_envs=64, num_steps=4, num_epochs=4, num_minibatches=2, hidden_sizes=(16,), learning_rate=0.01)
+SMALL = PPOSettings(
+    num_envs=64,
+    num_steps=4,
+    lanes_per_market=1,
+    num_epochs=4,
+    num_minibatches=2,
+    hidden_sizes=(16,),
+    learning_rate=0.01,
+)
 
 
 class Trained:
@@ -31,9 +39,10 @@ class Trained:
         return lax.fori_loop(0, count, lambda _, carry: self.learner.update(carry[0], params), (state, empty))
 
     def act(self, observations):
-        """The trained policy's actions for a batch of observations."""
+        """The trained policy's actions for a batch of first observations."""
         policy = self.learner.policy(self.state)
-        return jax.vmap(lambda observation: policy.act(None, (), observation)[0])(observations)
+        memory = policy.init(self.params)
+        return jax.vmap(lambda observation: policy.act(None, memory, observation)[0])(observations)
 
 
 @pytest.fixture(scope="session")

@@ -106,8 +106,19 @@ def test_the_value_goes_on_after_truncation_and_ends_with_termination(truncated,
     train = jit(lambda: lax.scan(lambda s, _: learner.update(s, params), learner.init(0, params), length=150))
     state, metrics = train()
     # Reward 1 for ever, each step worth half of the one before, is worth 2.
-    assert float(learner.value(state, jnp.zeros(1))) == pytest.approx(value, abs=0.02)
+    assert float(learner.value(state, jnp.zeros((3, 1)))) == pytest.approx(value, abs=0.02)
     assert metrics["mean_episode_return"].tolist() == [1] * 150
+
+
+def test_memory_begins_anew_with_every_episode_and_reaches_from_one_update_into_the_next():
+    env = Recall(discrete=True)
+    learner = PPO(env, replace(SMALL, num_steps=3))
+    update, state = jit(learner.update), jit(learner.init)(0, env.default_params)
+    # Episodes of two steps: after 3 steps every lane has acted once in its second episode, after 6 none has.
+    for expected in (1, 0, 1):
+        state, _ = update(state, env.default_params)
+        assert (state.memory.seen == expected).all()
+        assert (state.memory.averages.any(axis=(1, 2)) <= (expected > 0)).all()
 
 
 def test_restart_begins_a_new_episode_in_every_lane(discrete):
@@ -116,6 +127,7 @@ def test_restart_begins_a_new_episode_in_every_lane(discrete):
     assert (restarted.lanes.episode == discrete.state.lanes.episode + 1).all()
     assert (restarted.lanes.state.t == 0).all()
     assert not restarted.episode_return.any()
+    assert not restarted.memory.seen.any()
     assert not restarted.rewards.running_return.any()
     _, metrics = discrete.updates(restarted, market, 1)
     # The parameter is added to every return, which is at most 1 without it.
@@ -147,6 +159,8 @@ def test_lanes_of_one_market_draw_the_same_numbers():
         ({"num_minibatches": 3}, ValueError, "num_minibatches must be a divisor of num_envs, 64, got 3"),
         ({"lanes_per_market": 5}, ValueError, "lanes_per_market must be a divisor of num_envs, 64, got 5"),
         ({"hidden_sizes": [16]}, TypeError, "hidden_sizes must be a tuple of integers"),
+        ({"memory_decays": 0.5}, TypeError, "memory_decays must be a tuple of numbers"),
+        ({"memory_decays": (0.5, 1.5)}, ValueError, "memory_decays must be a finite number in"),
         ({"hidden_sizes": (16, -1)}, ValueError, "hidden_sizes must be an integer in"),
         ({"activation": "cube"}, ValueError, "activation must be one of 'tanh', 'relu', 'silu', got 'cube'"),
         ({"params_axis": 1}, ValueError, "params_axis must be one of None, 0, got 1"),

@@ -34,7 +34,8 @@ def test_the_names_are_listed():
 
 
 def test_a_learner_is_made_with_the_hyperparameters_that_differ():
-    learner = registry.make_learner("ppo", Recall(discrete=True), num_envs=8, num_minibatches=2, hidden_sizes=[4, 4])
+    env = Recall(discrete=True)
+    learner = registry.make_learner("ppo", env, num_envs=8, lanes_per_market=4, num_minibatches=2, hidden_sizes=[4, 4])
     assert isinstance(learner, PPO)
     assert learner.settings.hidden_sizes == (4, 4)
     assert learner.steps_per_update == 8 * learner.settings.num_steps

@@ -22,24 +22,62 @@ def policy(trained):
     return trained.learner.policy(trained.state)
 
 
-def test_a_loaded_policy_acts_as_the_one_that_was_saved_bit_for_bit(policy, tmp_path):
-    before = agents.SavedPolicy(policy)
+def acts(saved, single):
+    """The bytes of all actions: one environment's after another, or the batch's twice in one episode."""
+    saved.reset()
+    if single:
+        return b"".join(np.asarray(saved.act(observation)).tobytes() for observation in OBSERVATIONS)
+    return saved.act(OBSERVATIONS).tobytes() + saved.act(OBSERVATIONS[::-1]).tobytes()
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_a_loaded_policy_acts_as_the_one_that_was_saved_bit_for_bit(policy, tmp_path, single):
     agents.save(policy, tmp_path)
-    after = agents.load(tmp_path)
-    assert jax.tree.structure(after.policy) == jax.tree.structure(policy)
-    assert after.act(OBSERVATIONS).tobytes() == before.act(OBSERVATIONS).tobytes()
-    for observation in OBSERVATIONS:
-        assert np.asarray(after.act(observation)).tobytes() == np.asarray(before.act(observation)).tobytes()
+    loaded = agents.load(tmp_path)
+    assert jax.tree.structure(loaded.policy) == jax.tree.structure(policy)
+    assert acts(loaded, single) == acts(agents.SavedPolicy(policy), single)
 
 
 def test_actions_lie_in_the_action_space_for_one_observation_and_for_a_batch(trained, policy, tmp_path):
     space = trained.learner.env.action_space(trained.params)
     loaded = agents.load(agents.save(policy, tmp_path))
-    assert space.contains(loaded.act(OBSERVATIONS[0]))
-    assert space.contains(loaded.act(OBSERVATIONS[0].astype(np.float64).tolist()))
+    first = loaded.act(OBSERVATIONS[0])
+    assert space.contains(first)
+    assert space.contains(loaded.act(OBSERVATIONS[1].astype(np.float64).tolist()))
+    loaded.reset()
     batch = loaded.act(OBSERVATIONS)
     assert all(space.contains(action) for action in batch)
-    np.testing.assert_allclose(batch[0], loaded.act(OBSERVATIONS[0]), rtol=1e-5)
+    np.testing.assert_allclose(batch[0], first, rtol=1e-5)
+
+
+def test_reset_forgets_the_episodes_that_are_over_and_no_others(continuous):
+    saved = agents.SavedPolicy(continuous.learner.policy(continuous.state))
+    first = saved.act(OBSERVATIONS)
+
+    def begin():
+        """An episode whose past differs from the observation to come, so that remembering it shows."""
+        saved.reset()
+        saved.act(OBSERVATIONS[::-1])
+        saved.act(OBSERVATIONS[::-1])
+
+    begin()
+    later = saved.act(OBSERVATIONS)
+    assert (later != first).all()
+    begin()
+    over = np.array([True, False, False, True])
+    saved.reset(over)
+    assert saved.act(OBSERVATIONS).tolist() == np.where(over[:, None], first, later).tolist()
+    with pytest.raises(ValueError, match=r"over must be booleans of shape \(4,\)"):
+        saved.reset([True])
+
+
+def test_a_batch_of_another_size_needs_a_reset(discrete):
+    saved = agents.SavedPolicy(discrete.learner.policy(discrete.state))
+    saved.act(OBSERVATIONS)
+    with pytest.raises(ValueError, match=r"observation must be of 4 environments, as before, got 1: call reset\(\)"):
+        saved.act(OBSERVATIONS[0])
+    saved.reset()
+    saved.act(OBSERVATIONS[0])
 
 
 @pytest.mark.parametrize(

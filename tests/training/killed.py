@@ -23,10 +23,10 @@ FILE_OPERATIONS = ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "sh
 class Silent:
     """A watcher that never stops."""
 
-    def compiled(self, *told: Any) -> None:
+    def began(self, *told: Any) -> None:
         pass
 
-    advanced = validated = compiled
+    compiled = advanced = validated = began
 
     def should_stop(self) -> bool:
         return False

@@ -149,7 +149,7 @@ def test_a_run_that_was_stopped_says_how_to_go_on_and_goes_on(finished, tmp_path
     assert "stopped and saved after iteration 10; the same command goes on from there" in text
     assert not (tmp_path / "results.json").exists()
     assert read_table(RunFolder(tmp_path), METRICS)["iteration"].to_list() == list(range(1, 11))
-    printed(commands.train, settings(tmp_path))
+    assert "going on after iteration 10" in printed(commands.train, settings(tmp_path))
     ours, theirs = (json.loads((path / "results.json").read_text())["evaluation"] for path in (tmp_path, finished[0]))
     assert ours == theirs
 

@@ -148,6 +148,12 @@ def test_an_empty_file_leaves_the_defaults(config):
     assert load({}, config("")) == Settings()
 
 
+def test_the_learning_rate_falls_over_the_run_unless_the_hyperparameters_say_otherwise():
+    assert Settings(iterations=70).learner_hyperparameters == {"annealing_updates": 70}
+    given = {"annealing_updates": None, "gamma": 0.5}
+    assert Settings(hyperparameters=given).learner_hyperparameters == given
+
+
 def test_the_run_folder_tells_runs_apart_and_out_replaces_it():
     assert Settings(seed=4, curriculum=2).run_folder == Path("runs/AdAuction-v0-ppo-seed4-curriculum2")
     assert Settings(out="elsewhere").run_folder == Path("elsewhere")

@@ -13,7 +13,7 @@ from tensorboardX.proto.event_pb2 import Event
 from tests.training.guessing import Climber, Guessing, guessing_curriculum
 from tests.training.killed import settings, train
 from training.checkpoints import Checkpoints
-from training.metrics import METRICS, VALIDATION, read_table
+from training.metrics import METRICS, VALIDATION, MetricsLog, read_table
 from training.run import RunFolder
 from training.trainer import restore_best
 
@@ -116,6 +116,37 @@ def test_what_a_run_computes_does_not_depend_on_how_its_updates_are_cut_into_chu
     train(tmp_path, ITERATIONS, 1)
     final = [leaves(path, "last")[:-1] for path in (tmp_path, undisturbed)]
     assert all(a.tobytes() == b.tobytes() for a, b in zip(*final, strict=True))
+
+
+class Died(BaseException):
+    """Stands for the process's end: nothing in the project catches it."""
+
+
+# Writes, in order: tables and ``last`` after every chunk; ``best`` too after the chunks that end at 14 and 20.
+BEFORE_LAST, BEFORE_BEST, BEFORE_THE_SECOND_BEST = 10, 11, 16
+
+
+@pytest.mark.parametrize("fatal", [1, 2, BEFORE_LAST, BEFORE_BEST, BEFORE_THE_SECOND_BEST])
+def test_a_run_that_dies_between_two_of_its_writes_ends_with_the_same_bits(undisturbed, tmp_path, fatal):
+    calls = 0
+
+    def mortal(write):
+        def call(*arguments):
+            nonlocal calls
+            calls += 1
+            if calls == fatal:
+                raise Died
+            write(*arguments)
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MetricsLog, "flush", mortal(MetricsLog.flush))
+        patch.setattr(Checkpoints, "save", mortal(Checkpoints.save))
+        with pytest.raises(Died):
+            train(tmp_path, ITERATIONS, CHUNK)
+    train(tmp_path, ITERATIONS, CHUNK)
+    assert_same_run(tmp_path, undisturbed)
 
 
 def kill_again_and_again(folder: Path, deadlines: list[int]) -> int:
