@@ -17,7 +17,7 @@ class ProgressBar:
     """Stage, iterations, speed, return and time left; a line for every validation. A context manager."""
 
     def __init__(self, console: Console, curriculum: Curriculum, interruption: Interruption) -> None:
-        self._console, self._curriculum, self._interruption = console, curriculum, interruption
+        self._curriculum, self._interruption = curriculum, interruption
         self._bar = Progress(
             TextColumn("stage {task.fields[stage]}"),
             BarColumn(),
