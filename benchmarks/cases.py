@@ -24,10 +24,10 @@ class Case:
 def cases(num_envs: Sequence[int] = NUM_ENVS) -> list[Case]:
     """The cases in the order of the table: rollouts at every batch size, the vector environment at the smallest."""
     smallest = min(num_envs)
-    emitters, threefry = "… with XLA's fusion emitters on", '… with generator="threefry"'
+    emitters, threefry = "… with XLA's fusion emitters off", '… with generator="threefry"'
     return [
         *(_rollout("rollout", "rtb_envs.rollout", n, is_compared=True) for n in num_envs),
-        *(_rollout("rollout-emitters", emitters, n, fusion_emitters=True) for n in num_envs),
+        *(_rollout("rollout-no-emitters", emitters, n, without_emitters=True) for n in num_envs),
         *(_rollout("rollout-threefry", threefry, n, generator="threefry") for n in num_envs),
         _case(f"make_vec-{smallest}", "gymnasium.make_vec", "make_vec", is_compared=True, num_envs=smallest),
         _case("make", "gymnasium.make", "make", is_compared=True),

@@ -18,13 +18,13 @@ from rtb_envs.random import Generator
 ENV_ID = "AdAuction-v0"
 
 
-def rollout(num_envs: int, generator: Generator = "counter", fusion_emitters: bool = False) -> Workload | None:
-    """Whole episodes through ``rtb_envs.rollout``; ``fusion_emitters`` compiles as XLA's CPU backend does by itself.
+def rollout(num_envs: int, generator: Generator = "counter", without_emitters: bool = False) -> Workload | None:
+    """Whole episodes through ``rtb_envs.rollout``; ``without_emitters`` turns XLA's fusion emitters off.
 
     None where the backend does not have that choice.
     """
-    if fusion_emitters:
-        compile.CPU_OPTIONS["xla_cpu_use_fusion_emitters"] = True
+    if without_emitters:
+        compile.CPU_OPTIONS["xla_cpu_use_fusion_emitters"] = False
         if not compile.compiler_options():
             return None
     env = rtb_envs.make(ENV_ID, generator=generator)

@@ -46,7 +46,7 @@ def without_compiling(monkeypatch, tmp_path):
 
 
 def names(num_envs: list[int]) -> list[str]:
-    variants = ("rollout", "rollout-emitters", "rollout-threefry")
+    variants = ("rollout", "rollout-no-emitters", "rollout-threefry")
     return [f"{name}-{n}" for name in variants for n in num_envs] + [f"make_vec-{num_envs[0]}", "make", "ppo"]
 
 

@@ -12,7 +12,7 @@ from rtb_envs.random import EVALUATE, lane_keys
 LANES = 16
 
 
-def test_a_rollout_gives_the_same_bytes_with_and_without_the_cpu_options():
+def test_a_rollout_gives_the_same_bytes_with_the_cpu_options_and_with_their_opposites():
     env = make_ad_auction(horizon=3)
     params = env.default_params
 
@@ -24,8 +24,9 @@ def test_a_rollout_gives_the_same_bytes_with_and_without_the_cpu_options():
         return jax.lax.scan(step, core.start_batch(env, keys, params), None, length=7)[1]
 
     keys = lane_keys(0, EVALUATE, LANES)
-    plain, tuned = jax.jit(run)(keys, 1.0), jit(run)(keys, 1.0)
-    for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(tuned), strict=True):
+    opposites = {name: not value for name, value in compiler_options().items()}
+    other, tuned = jax.jit(run, compiler_options=opposites)(keys, 1.0), jit(run)(keys, 1.0)
+    for a, b in zip(jax.tree.leaves(other), jax.tree.leaves(tuned), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
