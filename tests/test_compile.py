@@ -1,11 +1,15 @@
 """Compiler options change speed, never results."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from rtb_envs import core
-from rtb_envs.compile import CPU_OPTIONS, compiler_options, enable_cache, jit
+from rtb_envs.compile import CPU_OPTIONS, compiler_options, dispatch_inline, enable_cache, jit
 from rtb_envs.envs.ad_auction import make_ad_auction
 from rtb_envs.random import EVALUATE, lane_keys
 
@@ -55,3 +59,22 @@ def test_an_empty_variable_turns_the_cache_off(monkeypatch):
         assert jax.config.values["jax_compilation_cache_dir"] is None
     finally:
         jax.config.update("jax_compilation_cache_dir", before)
+
+
+def test_a_made_environment_runs_its_programs_on_the_calling_thread():
+    script = "import rtb_envs, jax; rtb_envs.make('AdAuction-v0'); print(jax.config.values[DISPATCH])"
+    script = script.replace("DISPATCH", "'jax_cpu_enable_async_dispatch'")
+    environment = {name: value for name, value in os.environ.items() if name != "JAX_CPU_ENABLE_ASYNC_DISPATCH"}
+    run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["False"]
+
+
+def test_a_dispatch_that_the_user_chose_is_left_alone(monkeypatch):
+    before = jax.config.values["jax_cpu_enable_async_dispatch"]
+    try:
+        jax.config.update("jax_cpu_enable_async_dispatch", True)
+        monkeypatch.setenv("JAX_CPU_ENABLE_ASYNC_DISPATCH", "true")
+        dispatch_inline.__wrapped__()
+        assert jax.config.values["jax_cpu_enable_async_dispatch"] is True
+    finally:
+        jax.config.update("jax_cpu_enable_async_dispatch", before)
