@@ -12,6 +12,9 @@ TEST := .venv/$(STAMP)-test
 DOCS := .venv/$(STAMP)-docs
 SB3 := .venv-sb3/$(STAMP)-test
 
+# One process for each core; the tests of a file stay together, because they share compiled programs.
+IN_PARALLEL := -n logical --dist loadfile
+
 comma := ,
 python_version = $(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
 python_suffices = $(shell $(PYTHON) -c \
@@ -48,11 +51,11 @@ train: check-curriculum $(TRAIN) ## train an agent: CURRICULUM=1|2|3 [ENV= ALGO=
 
 .PHONY: test
 test: $(TEST) ## run every test that is not marked slow or sb3
-	.venv/bin/python -m pytest -m 'not slow and not sb3'
+	.venv/bin/python -m pytest -m 'not slow and not sb3' $(IN_PARALLEL)
 
 .PHONY: test-slow
 test-slow: $(TEST) ## run the tests marked slow
-	.venv/bin/python -m pytest -m slow
+	.venv/bin/python -m pytest -m slow $(IN_PARALLEL)
 
 .PHONY: test-sb3
 test-sb3: $(SB3) ## run the tests against Stable-Baselines3, in .venv-sb3

@@ -18,8 +18,9 @@ PACKAGES = {
     "rtb_envs": set(),
     "agents": {"rtb_envs"},
     "training": {"agents", "rtb_envs"},
+    "benchmarks": {"training", "agents", "rtb_envs"},
 }
-LOCAL_PACKAGES = {*PACKAGES, "benchmarks", "tests"}
+LOCAL_PACKAGES = {*PACKAGES, "tests"}
 
 # Room of rtb_envs (a module, or a folder with all that is in it) -> the rooms it may import. From the ground up: a
 # room names only rooms above it in this table. The package itself, rtb_envs/__init__.py, is the roof.

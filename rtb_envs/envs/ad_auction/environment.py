@@ -50,7 +50,7 @@ class AdAuction(Environment[Params, State, Noise]):
         RenderPanel("remaining_budget", "Remaining budget", "currency"),
         RenderPanel("multiplier", "Bid multiplier", "× standard bid"),
         RenderPanel("win_rate", "Win rate", "share of auctions"),
-        RenderPanel("reward", "Reward", "conversions or clicks per step"),
+        RenderPanel("reward", "Reward", "per step"),
     )
 
     def __init__(self, config: Config, params: Params) -> None:
