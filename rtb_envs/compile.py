@@ -21,6 +21,9 @@ CPU_OPTIONS: dict[str, bool] = {"xla_cpu_use_fusion_emitters": True}
 CACHE_VARIABLE = "RTB_ENVS_CACHE"
 DISPATCH_VARIABLE = "JAX_CPU_ENABLE_ASYNC_DISPATCH"
 
+_prepared_in: int | None = None
+"""The process in which JAX was made ready."""
+
 
 @functools.cache
 def compiler_options() -> dict[str, bool]:
@@ -39,12 +42,28 @@ def jit(function: Callable[..., Any], **options: Any) -> Any:
 
     Call it where something is about to run, not at import: it starts JAX's backend.
     """
-    dispatch_inline()
-    enable_cache()
+    prepare()
     return jax.jit(function, compiler_options=compiler_options() or None, **options)
 
 
-@functools.cache
+def prepare() -> None:
+    """Make JAX ready for what this package runs: its dispatch and its cache; called before anything is computed.
+
+    Raises RuntimeError in a process that was forked from one in which JAX has run: JAX's threads are not there, and
+    what waits for them waits forever.
+    """
+    global _prepared_in
+    if _prepared_in not in (None, os.getpid()):
+        raise RuntimeError(
+            "JAX cannot run in a process forked from one in which it has run: start processes by spawning, as in "
+            'gymnasium.vector.AsyncVectorEnv(..., context="spawn"); gymnasium.make_vec(id, num_envs) needs no processes'
+        )
+    if _prepared_in is None:
+        _prepared_in = os.getpid()
+        dispatch_inline()
+        enable_cache()
+
+
 def dispatch_inline() -> None:
     """Have the CPU run programs on the thread that calls them, unless JAX's own variable has been set.
 
@@ -55,7 +74,6 @@ def dispatch_inline() -> None:
         jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 
-@functools.cache
 def enable_cache() -> None:
     """Keep compiled programs on disk between processes.
 

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from rtb_envs.compile import dispatch_inline
+from rtb_envs.compile import prepare
 from rtb_envs.registry import find
 from rtb_envs.registry import list_envs as list_envs
 from rtb_envs.registry import register as register
@@ -251,7 +251,7 @@ def make(id: str, **options: Any) -> Environment[Any, Any, Any]:
     Raises ValueError for an unknown id, and what the environment raises for a wrong option.
     """
     spec = find(id)
-    dispatch_inline()  # before an environment makes its first array, which starts JAX's backend
+    prepare()  # before an environment makes its first array, which starts JAX's backend
     module, _, name = spec.entry_point.partition(":")
     env: Environment[Any, Any, Any] = getattr(importlib.import_module(module), name)(**{**spec.options, **options})
     env.id = id

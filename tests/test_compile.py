@@ -44,7 +44,7 @@ def test_a_cache_directory_that_the_user_chose_is_left_alone(tmp_path):
     before = jax.config.values["jax_compilation_cache_dir"]
     try:
         jax.config.update("jax_compilation_cache_dir", str(tmp_path))
-        enable_cache.__wrapped__()
+        enable_cache()
         assert jax.config.values["jax_compilation_cache_dir"] == str(tmp_path)
     finally:
         jax.config.update("jax_compilation_cache_dir", before)
@@ -55,7 +55,7 @@ def test_an_empty_variable_turns_the_cache_off(monkeypatch):
     try:
         jax.config.update("jax_compilation_cache_dir", None)
         monkeypatch.setenv("RTB_ENVS_CACHE", "")
-        enable_cache.__wrapped__()
+        enable_cache()
         assert jax.config.values["jax_compilation_cache_dir"] is None
     finally:
         jax.config.update("jax_compilation_cache_dir", before)
@@ -74,7 +74,26 @@ def test_a_dispatch_that_the_user_chose_is_left_alone(monkeypatch):
     try:
         jax.config.update("jax_cpu_enable_async_dispatch", True)
         monkeypatch.setenv("JAX_CPU_ENABLE_ASYNC_DISPATCH", "true")
-        dispatch_inline.__wrapped__()
+        dispatch_inline()
         assert jax.config.values["jax_cpu_enable_async_dispatch"] is True
     finally:
         jax.config.update("jax_cpu_enable_async_dispatch", before)
+
+
+def test_a_forked_process_is_told_to_be_spawned_instead_of_waiting_forever():
+    script = """
+import os, rtb_envs
+rtb_envs.make("AdAuction-v0")
+read, write = os.pipe()
+if os.fork() == 0:
+    try:
+        rtb_envs.make("AdAuction-v0")
+    except RuntimeError as error:
+        os.write(write, str(error).encode())
+    os._exit(0)
+os.wait()
+os.close(write)
+print(os.read(read, 1000).decode())
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
+    assert 'context="spawn"' in run.stdout

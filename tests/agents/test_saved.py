@@ -8,6 +8,8 @@ import pytest
 
 import agents
 from agents.saved import FILE_NAME
+from rtb_envs.adapters.gymnasium import GymEnv
+from rtb_envs.adapters.gymnasium_vector import GymVectorEnv
 
 OBSERVATIONS = np.array([[0, 0.5], [1, 0], [0, -0.5], [0, 2]], np.float32)
 
@@ -69,6 +71,35 @@ def test_reset_forgets_the_episodes_that_are_over_and_no_others(continuous):
     assert saved.act(OBSERVATIONS).tolist() == np.where(over[:, None], first, later).tolist()
     with pytest.raises(ValueError, match=r"over must be booleans of shape \(4,\)"):
         saved.reset([True])
+
+
+def test_in_next_step_mode_a_lane_forgets_before_its_new_episode_begins(continuous):
+    """The loop that the documentation shows gives each lane the actions of that lane alone, episode after episode."""
+    core, policy = continuous.learner.env, continuous.learner.policy(continuous.state)
+    steps, lanes = 12, 3
+    envs, saved = GymVectorEnv(core, num_envs=lanes), agents.SavedPolicy(policy)
+    observations, _ = envs.reset(seed=0)
+    over, taken, episodes = np.zeros(lanes, bool), [[] for _ in range(lanes)], 0
+    for _ in range(steps):
+        actions = saved.act(observations)
+        saved.reset(over)
+        for lane in np.flatnonzero(~over):
+            taken[lane].append(actions[lane])
+        observations, _, terminations, truncations, _ = envs.step(actions)
+        over = terminations | truncations
+        episodes += over.sum()
+    assert episodes > 2 * lanes
+    env, alone = GymEnv(core), agents.SavedPolicy(policy)
+    for lane in range(lanes):
+        observation, _ = env.reset(seed=lane)
+        alone.reset()
+        for action in taken[lane]:
+            expected = alone.act(observation)
+            np.testing.assert_allclose(action, expected, rtol=1e-5)
+            observation, _, terminated, truncated, _ = env.step(expected)
+            if terminated or truncated:
+                observation, _ = env.reset()
+                alone.reset()
 
 
 def test_a_batch_of_another_size_needs_a_reset(discrete):
