@@ -104,6 +104,14 @@ def number(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 100 else f"{value:.1f}"
 
 
+def _tick(value: float) -> str:
+    """``value`` in the width that an axis has: millions and thousands by their letters from 10,000 on."""
+    for unit, letter in ((1e6, "M"), (1e3, "k")):
+        if abs(value) >= max(unit, 1e4):
+            return f"{value / unit:,.6g}{letter}"
+    return f"{value:,.6g}"
+
+
 class _Picture:
     """A figure with one set of axes a panel, drawn again for each frame."""
 
@@ -147,9 +155,9 @@ class _PanelAxes:
         for side in ("top", "right", "left"):
             axes.spines[side].set_visible(False)
         axes.spines["bottom"].set_color(_MUTED)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
         self._line: Line2D = axes.plot([], [], color=_ACCENT, linewidth=1.8, markersize=3.5, clip_on=False)[0]
         self._latest: Line2D = axes.plot([], [], "o", color=_ACCENT, markersize=7, clip_on=False)[0]
         self._value = axes.set_title("", loc="right", fontsize=10, color=_ACCENT, fontweight="bold")

@@ -14,8 +14,11 @@ from typing import Any, Literal, TypeVar
 import jax
 import orbax.checkpoint as ocp
 
+from training.run import RunError
+
 StateT = TypeVar("StateT")
 Kind = Literal["last", "best"]
+_LONGEST_REASON = 200
 
 
 @dataclass(frozen=True)
@@ -65,15 +68,22 @@ class Checkpoints:
     def restore(self, like: StateT) -> tuple[StateT, Progress]:
         """The newest state and where it stood; ``like`` is a state of the same shapes (jax.eval_shape's will do).
 
-        Raises FileNotFoundError when there is none.
+        Raises FileNotFoundError when there is none, RunError for one that is damaged or of other shapes.
         """
         if self.iteration is None:
             raise FileNotFoundError(f"there is no complete checkpoint in {self._manager.directory}")
         items = ocp.args.Composite(
             state=ocp.args.StandardRestore(jax.tree.map(_described, like)), progress=ocp.args.JsonRestore()
         )
-        restored = self._manager.restore(self.iteration, args=items)
-        return restored.state, Progress(**restored.progress)
+        try:
+            restored = self._manager.restore(self.iteration, args=items)
+            return restored.state, Progress(**restored.progress)
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            reason = " ".join(str(error).split())[:_LONGEST_REASON]
+            raise RunError(
+                f"the checkpoint {self.iteration} in {self._manager.directory} cannot be read "
+                f"({type(error).__name__}: {reason}): remove it to go on without it"
+            ) from error
 
 
 def _described(leaf: Any) -> jax.ShapeDtypeStruct:

@@ -72,11 +72,13 @@ def learning_curve(results: Results, validation: pl.DataFrame) -> Figure:
         axes.plot(rows["millions"], [one.estimate for one in intervals], "-o", color=color, lw=2, ms=3, label=label)
     has_ceiling = "ceiling" in evaluation
     last_stage = curve.filter(pl.col("stage") == pl.col("stage").max())["millions"]
-    for method, color in _rules(results):
+    for index, (method, color) in enumerate(_rules(results)):
         if method["name"] == "random":
             continue  # So far below the rest that it would flatten the curve; ``value`` shows it.
         level = method["share_of_ceiling" if has_ceiling else "value"]["estimate"]
-        axes.plot([last_stage[0], last_stage[-1]], [level, level], color=color, lw=1.5, ls="--", label=method["label"])
+        # Dashes that begin apart, so that lines of nearly the same level are all seen.
+        dashes = (4 * index, (4, 8))
+        axes.hlines(level, last_stage[0], last_stage[-1], color=color, lw=1.8, ls=dashes, label=method["label"])
     axes.set_xlabel("environment steps (millions)")
     axes.set_ylabel(f"{evaluation['value']}, " + ("share of the ceiling" if has_ceiling else "an episode"))
     if has_ceiling:
@@ -122,7 +124,8 @@ def value(results: Results) -> Figure:
     for axes, (measure, title) in zip(panels, names.items(), strict=True):
         for row, (method, color) in enumerate(methods):
             estimate, low, high = (method[measure][end] for end in ("estimate", "low", "high"))
-            axes.plot([low, high], [row, row], color=color, lw=11, solid_capstyle="butt")
+            axes.plot([low, high], [row, row], color=color, lw=11, alpha=0.4, solid_capstyle="butt")
+            axes.plot(estimate, row, "o", color=color, ms=6)
             text = f"{100 * estimate:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
             axes.annotate(text, (estimate, row), (0, 9), textcoords="offset points", ha="center", fontsize=9)
         axes.set_yticks(range(len(methods)), [method["label"] for method, _ in methods])

@@ -75,8 +75,11 @@ class RunFolder:
         return _read_object(self.settings, f"{self.path} is not the folder of a run")
 
     def read_results(self) -> dict[str, Any]:
-        """The results of the held-out evaluation; RunError when there are none."""
-        return _read_object(self.results, f"{self.path} has no results yet")
+        """The results of the held-out evaluation; RunError when there are none that can be read."""
+        results = _read_object(self.results, f"{self.path} has no results yet")
+        if "evaluation" not in results:
+            raise RunError(f"{self.results} holds no evaluation: remove it, and the same command evaluates anew")
+        return results
 
     def claim(self, identity: dict[str, Any]) -> None:
         """Make this folder the run of these settings, or check that it is.
@@ -92,21 +95,34 @@ class RunFolder:
                     "or remove the folder"
                 )
             return
-        if self.path.exists() and any(not name.startswith(".") for name in os.listdir(self.path)):
-            raise RunError(f"out {self.path} holds files but no run: choose another out or an empty folder")
+        self._check_is_free()
         self.path.mkdir(parents=True, exist_ok=True)
         write_json(self.settings, identity)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from writing this run; the lock goes with the process, however it ends."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as lock:
+        """Keep other processes from writing this run; the lock goes with the process, however it ends.
+
+        Raises RunError for a path that cannot be a run's folder; nothing has changed then.
+        """
+        try:
+            if not self.settings.exists():
+                self._check_is_free()
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise RunError(f"out {self.path} cannot be the folder of a run: {error.strerror}") from None
+        with file as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise RunError(f"out {self.path} is being written by another process") from None
             yield
+
+    def _check_is_free(self) -> None:
+        """Refuse a folder that holds files of something else."""
+        if self.path.exists() and any(not name.startswith(".") for name in os.listdir(self.path)):
+            raise RunError(f"out {self.path} holds files but no run: choose another out or an empty folder")
 
 
 def _read_object(path: Path, otherwise: str) -> dict[str, Any]:

@@ -58,8 +58,8 @@ def tune(
     """The best of ``family(env, params, **settings)`` over all combinations of the settings in ``grid``.
 
     ``family`` is a rule's ``for_env``. All combinations meet the same ``num_episodes`` episodes, of lanes with the
-    purpose TUNE, which no rollout or training with any seed meets. ``params`` must have the ``horizon`` of an episode;
-    settings must differ in numbers only.
+    purpose TUNE, which no rollout and no learner meets; a training's validation, which chooses among checkpoints, does.
+    ``params`` must have the ``horizon`` of an episode; settings must differ in numbers only.
 
     Raises TypeError or ValueError for wrong ``num_episodes`` or ``seed``, an empty grid, a ``score`` that the
     environment does not give, and what ``family`` raises for a setting.

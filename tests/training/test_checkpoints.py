@@ -1,9 +1,12 @@
+import shutil
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from tests.training.guessing import Climber, Guessing, guessing_params
 from training.checkpoints import Checkpoints, Progress
+from training.run import RunError
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,22 @@ def test_a_half_written_checkpoint_is_passed_over(state, tmp_path):
         assert checkpoints.iteration == 3
         checkpoints.save(state, Progress(iteration=6))
         assert checkpoints.restore(state)[1].iteration == 6
+
+
+@pytest.mark.parametrize("damage", ["progress", "state"])
+def test_a_damaged_checkpoint_is_named_with_what_to_do(state, tmp_path, damage):
+    with Checkpoints(tmp_path, "last") as checkpoints:
+        checkpoints.save(state, Progress(iteration=3))
+    if damage == "progress":
+        for path in (tmp_path / "last" / "3" / "progress").iterdir():
+            path.write_text("{", encoding="utf-8")
+    else:
+        shutil.rmtree(tmp_path / "last" / "3" / "state")
+    with (
+        Checkpoints(tmp_path, "last") as checkpoints,
+        pytest.raises(RunError, match=r"3 in .* cannot be read .*remove"),
+    ):
+        checkpoints.restore(state)
 
 
 def test_a_missing_checkpoint_is_said_to_be_missing(state, tmp_path):

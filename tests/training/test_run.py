@@ -42,6 +42,27 @@ def test_a_folder_with_other_files_is_refused_and_left_alone(folder):
     assert [path.name for path in folder.path.iterdir()] == ["thesis.tex"]
 
 
+def test_a_path_that_cannot_be_a_run_is_refused_before_anything_is_written(tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.tex").touch()
+    (tmp_path / "notes").touch()
+    for path, message in (("thesis", "holds files but no run"), ("notes", "cannot be the folder of a run")):
+        with pytest.raises(RunError, match=message), RunFolder(tmp_path / path).locked():
+            pass
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
+        "notes",
+        "thesis",
+        "thesis/thesis.tex",
+    ]
+
+
+def test_results_without_an_evaluation_are_refused(folder):
+    folder.path.mkdir(parents=True)
+    folder.results.write_text("{}", encoding="utf-8")
+    with pytest.raises(RunError, match="holds no evaluation"):
+        folder.read_results()
+
+
 def test_one_process_at_a_time_writes_a_run(folder):
     with folder.locked(), pytest.raises(RunError, match="is being written by another process"), folder.locked():
         pass
