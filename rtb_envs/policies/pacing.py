@@ -16,6 +16,8 @@ from rtb_envs.random import Stream
 
 SpendPlan = Literal["even", "traffic"]
 SPEND_PLANS: tuple[SpendPlan, ...] = get_args(SpendPlan)
+PRICE_BIN = 1.2
+"""Rules of BAT (Khirianova et al., WWW 2025) move bids on a scale of bins, each this factor above the one before."""
 LARGEST_REWARD = 1e9
 SMALLEST_SHARE = 1e-6
 """Of the largest multiplier, where the market's smallest is 0: a rule that multiplies could never leave 0."""
@@ -161,8 +163,12 @@ class PacingRule(ABC, Generic[Memory]):
     def next_multiplier(self, market: Market, seen: Progress, memory: Memory) -> tuple[Float[Array, ""], Memory]:
         """The bid multiplier, which need not be within the market's range, and the next memory."""
 
+    def market(self, params: BiddingParams) -> Market:
+        """The market as this rule takes it."""
+        return self.view.market(params)
+
     def init(self, params: BiddingParams) -> PacingCarry[Memory]:
-        market = self.view.market(params)
+        market = self.market(params)
         return PacingCarry(market, market.budget, self.start(market))
 
     def act(self, stream: Stream, carry: PacingCarry[Memory], observation: Array) -> tuple[Array, PacingCarry[Memory]]:
