@@ -71,9 +71,9 @@ RULE_GRIDS: dict[str, tuple[str, Grid]] = {
         "online LP, tuned",
         {
             "base_multiplier": (0.6, 0.7, 0.8, 0.9, 1.0, 1.15),
-            "elasticity": (0.5, 1.0, 2.0, 4.0),
+            "elasticity": (2.0, 4.0, 8.0, 16.0),
             "prior_weight": (0.1, 1.0, 10.0),
-            "forgetting": (0.5, 0.7, 0.9, 1.0),
+            "forgetting": (0.3, 0.5, 0.7, 1.0),
         },
     ),
     "min_pacing": (

@@ -15,7 +15,7 @@ from rtb_envs.policies.policy import BiddingEnvironment, BiddingParams, Policy, 
 
 LARGEST_RATIO = 100.0
 """Spending is taken to be within this factor of what was planned, so that logarithms are finite."""
-ELASTICITY_RANGE = (0.25, 8.0)
+ELASTICITY_RANGE = (0.25, 32.0)
 NO_TRAFFIC = 1e-6
 """Share of the budget below which the plan spends nothing."""
 
@@ -42,7 +42,7 @@ class OnlineLP(PacingRule[OnlineLPMemory]):
     there the sample's spending, which falls with lambda, meets the budget. A rule of one multiplier a step does not
     see auctions, only what each step's multiplier spent. So the sample's spending is replaced by a curve
     log(spending / planned) = a + elasticity * log(multiplier / base), fitted by least squares with the slope shrunk to
-    ``elasticity`` by ``prior_weight`` (a ridge) and kept in [0.25, 8], and the equation is solved in closed form. With
+    ``elasticity`` by ``prior_weight`` (a ridge) and kept in [0.25, 32], and the equation is solved in closed form. With
     ``forgetting`` < 1 old steps lose that factor a step; the source keeps all.
     """
 
@@ -58,14 +58,14 @@ class OnlineLP(PacingRule[OnlineLPMemory]):
         params: BiddingParams | None = None,
         *,
         base_multiplier: float = 1.0,
-        elasticity: float = 1.0,
+        elasticity: float = 4.0,
         prior_weight: float = 1.0,
-        forgetting: float = 1.0,
+        forgetting: float = 0.7,
         plan: SpendPlan = "traffic",
     ) -> Policy:
         """The rule for an environment's observation and actions, continuous or discrete.
 
-        ``base_multiplier``, that of the first step, lies in (0, 1e6], ``elasticity`` in [0.25, 8], ``prior_weight`` in
+        ``base_multiplier``, that of the first step, lies in (0, 1e6], ``elasticity`` in [0.25, 32], ``prior_weight`` in
         (0, 1e6], ``forgetting`` in [0, 1]. Raises TypeError or ValueError for other numbers, and what
         ``PacingView.for_env`` raises.
         """
