@@ -90,6 +90,13 @@ RULE_GRIDS: dict[str, tuple[str, Grid]] = {
     ),
 }
 
+# Rule -> what to try beside ``RULE_GRIDS`` in a market with a target cost per action; elsewhere it has no effect.
+COST_TARGET_GRIDS: dict[str, Grid] = {
+    "m_pid": {"initial_cost_dual": (0.3, 1.0, 3.0), "cost_weight": (0.5, 1.0)},
+    "min_pacing": {"initial_cost_dual": (0.3, 1.0, 3.0), "cost_step_size": _STEP_SIZES},
+    "broi": {"return_on_spend": (1.5, 2.0, 4.0), "cost_step_size": _STEP_SIZES},
+}
+
 
 def scaled(grid: Grid, multiplier: float) -> Grid:
     """``grid`` with its multipliers, which are shares of ``multiplier``, in the market's unit."""

@@ -39,15 +39,17 @@ class BROI(CostTargetRule[BROIMemory]):
     *Autobidders with Budget and ROI Constraints* (arXiv 2301.13306), step by step instead of auction by auction. Value
     must be at least g = ``return_on_spend`` times its cost: an action is worth g * target cost, and
     ``value_multiplier`` is the multiplier that bids this worth for an action for sure. The duals move by ``step_size``
-    times the gradients spent - planned and g * (spent - target cost * actions), in units of budget / horizon, within
-    [0, 1e3] and [0, g - 1]. m_return begins at g - 1, at which no bid is above the target, and is 0 without a target.
-    The step is optimistic as in BAT (Khirianova et al., 2025): twice the gradient less the one before.
+    times the gradient spent - planned and by ``cost_step_size`` times g * (spent - target cost * actions), in units of
+    budget / horizon, within [0, 1e3] and [0, g - 1]. m_return begins at g - 1, at which no bid is above the target, and
+    is 0 without a target. The step is optimistic as in BAT (Khirianova et al., 2025): twice the gradient less the one
+    before.
     """
 
     value_multiplier: Float[Array, ""]
     return_on_spend: Float[Array, ""]
     initial_budget_dual: Float[Array, ""]
     step_size: Float[Array, ""]
+    cost_step_size: Float[Array, ""]
 
     @classmethod
     def for_env(
@@ -59,13 +61,14 @@ class BROI(CostTargetRule[BROIMemory]):
         return_on_spend: float = 2.0,
         initial_budget_dual: float = 0.0,
         step_size: float | None = None,
+        cost_step_size: float | None = None,
         target_cost_per_action: float | None = None,
         plan: SpendPlan = "even",
     ) -> Policy:
         """The rule for an environment's observation, which shows "reward", and actions, continuous or discrete.
 
         ``value_multiplier`` lies in (0, 1e6], ``return_on_spend`` in [1, 1e3], ``initial_budget_dual`` in [0, 1e3],
-        ``step_size`` in (0, 1e3], None for horizon**-0.5, the target in (0, 1e9], None for the market's. Raises
+        step sizes in (0, 1e3], None for horizon**-0.5, the target in (0, 1e9], None for the market's. Raises
         TypeError or ValueError for other numbers, and what ``PacingView.for_env`` raises.
         """
         params = env.default_params if params is None else params
@@ -76,6 +79,7 @@ class BROI(CostTargetRule[BROIMemory]):
             return_on_spend=setting("return_on_spend", return_on_spend, 1, 1e3),
             initial_budget_dual=setting("initial_budget_dual", initial_budget_dual, 0, LARGEST_DUAL),
             step_size=step_size_setting("step_size", step_size, params),
+            cost_step_size=step_size_setting("cost_step_size", cost_step_size, params),
         )
         return suited(rule, params)
 
@@ -88,7 +92,8 @@ class BROI(CostTargetRule[BROIMemory]):
         # The first gradient has none before it: a plain step.
         before = jnp.where(seen.step > 1, memory.gradients, gradients)
         largest = jnp.stack([jnp.float32(LARGEST_DUAL), self._largest_return_dual(market)])
-        duals = jnp.clip(memory.duals + self.step_size * (2 * gradients - before), 0, largest)
+        step_sizes = jnp.stack([self.step_size, self.cost_step_size])
+        duals = jnp.clip(memory.duals + step_sizes * (2 * gradients - before), 0, largest)
         return paced_bid(self.value_multiplier, jnp.max(duals)), BROIMemory(duals, gradients)
 
     def _largest_return_dual(self, market: Market) -> Array:

@@ -42,14 +42,16 @@ class MinPacing(CostTargetRule[MinPacingMemory]):
     Two services know nothing of each other (*A Field Guide for Pacing Budget and ROS Constraints*, arXiv 2302.08530):
     one learns the price m of the budget, the other the price l of the return-on-spend constraint value >= cost, here
     target cost * actions >= cost. ``value_multiplier`` is the multiplier that bids the target for an action for sure.
-    After each step m and l take a projected subgradient step of ``step_size``: m -= step * (planned - spent), l -= step
-    * (target cost * actions - spent), both in units of budget / horizon and >= 0. Without a target l is 0.
+    After each step both take a projected subgradient step: m -= ``step_size`` * (planned - spent), l -=
+    ``cost_step_size`` * (target cost * actions - spent), in units of budget / horizon and kept in [0, 1e3]. Without a
+    target l is 0.
     """
 
     value_multiplier: Float[Array, ""]
     initial_budget_dual: Float[Array, ""]
     initial_cost_dual: Float[Array, ""]
     step_size: Float[Array, ""]
+    cost_step_size: Float[Array, ""]
 
     @classmethod
     def for_env(
@@ -61,12 +63,13 @@ class MinPacing(CostTargetRule[MinPacingMemory]):
         initial_budget_dual: float = 1.0,
         initial_cost_dual: float = 1.0,
         step_size: float | None = None,
+        cost_step_size: float | None = None,
         target_cost_per_action: float | None = None,
         plan: SpendPlan = "even",
     ) -> Policy:
         """The rule for an environment's observation, which shows "reward", and actions, continuous or discrete.
 
-        ``value_multiplier`` lies in (0, 1e6], duals in [0, 1e3], ``step_size`` in (0, 1e3], None for horizon**-0.5, the
+        ``value_multiplier`` lies in (0, 1e6], duals in [0, 1e3], step sizes in (0, 1e3], None for horizon**-0.5, the
         target in (0, 1e9], None for the market's. Raises TypeError or ValueError for other numbers, and what
         ``PacingView.for_env`` raises.
         """
@@ -78,6 +81,7 @@ class MinPacing(CostTargetRule[MinPacingMemory]):
             initial_budget_dual=setting("initial_budget_dual", initial_budget_dual, 0, LARGEST_DUAL),
             initial_cost_dual=setting("initial_cost_dual", initial_cost_dual, 0, LARGEST_DUAL),
             step_size=step_size_setting("step_size", step_size, params),
+            cost_step_size=step_size_setting("cost_step_size", cost_step_size, params),
         )
         return suited(rule, params)
 
@@ -89,7 +93,7 @@ class MinPacing(CostTargetRule[MinPacingMemory]):
         spend, planned = seen.spend / market.mean_spend, seen.planned_spend / market.mean_spend
         allowed = allowed_cost(market, seen.reward, seen.spend) / market.mean_spend
         budget_dual = next_dual(memory.budget_dual, planned, spend, self.step_size, LARGEST_DUAL)
-        cost_dual = next_dual(memory.cost_dual, allowed, spend, self.step_size, LARGEST_DUAL)
+        cost_dual = next_dual(memory.cost_dual, allowed, spend, self.cost_step_size, LARGEST_DUAL)
         within_budget = 1 / jnp.maximum(budget_dual, SMALLEST_DUAL)
         within_target = 1 + 1 / jnp.maximum(cost_dual, SMALLEST_DUAL)
         multiplier = self.value_multiplier * jnp.minimum(within_budget, within_target)

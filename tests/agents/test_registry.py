@@ -1,5 +1,7 @@
 """Rules and learners by name."""
 
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
@@ -32,6 +34,11 @@ def test_the_names_are_listed():
     assert {"adaptive_pacing", "constant", "linear", "pid", "random"} <= set(registry.rules())
     assert registry.rules() == sorted(registry.rules())
     assert registry.learners() == ["ppo"]
+
+
+def test_every_rule_is_on_the_page_of_policies():
+    page = (Path(__file__).parents[2] / "docs" / "policies.md").read_text(encoding="utf-8")
+    assert not [name for name in registry.rules() if f"`{name}`" not in page]
 
 
 def test_a_learner_is_made_with_the_hyperparameters_that_differ():

@@ -51,11 +51,11 @@ def test_m_pid_without_a_target_controls_the_budget_alone():
 
 # 50, 0 and 0 are spent of 25 a step, for 1, 4 and 0 actions that allow 10, 40 and 0.
 MIN_PACING_EPISODE = [(0, 100, 0), (1, 50, 1), (2, 50, 4), (3, 50, 0)]
-MIN_PACING = {"value_multiplier": 2, "initial_budget_dual": 0.5, "step_size": 0.25}
+MIN_PACING = {"value_multiplier": 2, "initial_budget_dual": 0.5, "step_size": 0.25, "cost_step_size": 0.5}
 
 
 def test_min_pacing_takes_the_lower_of_two_bids():
-    # The budget's duals are .5, .75, .5, .25, the target's 1, 1 + .25 * 1.6, 1.4 - .25 * 1.6, 1: the budget limits the
+    # The budget's duals are .5, .75, .5, .25, the target's 1, 1 + .5 * 1.6, 1.8 - .5 * 1.6, 1: the budget limits the
     # second bid, both the first and the third, the target the last.
     taken = multipliers(MinPacing, MIN_PACING_EPISODE, initial_cost_dual=1, **MIN_PACING)
     np.testing.assert_allclose(taken, [4, 2 / 0.75, 4, 4], rtol=1e-5)
@@ -68,14 +68,20 @@ def test_min_pacing_without_a_target_paces_the_budget_alone():
 
 # 50, 0 and 30 are spent of 25 a step, for 1, 4 and 1 actions that allow 10, 40 and 10.
 BROI_EPISODE = [(0, 100, 0), (1, 50, 1), (2, 50, 4), (3, 20, 1)]
-BROI_SETTINGS = {"value_multiplier": 3, "initial_budget_dual": 0.5, "step_size": 0.25, "return_on_spend": 2}
+BROI_SETTINGS = {
+    "value_multiplier": 3,
+    "initial_budget_dual": 0.5,
+    "step_size": 0.25,
+    "cost_step_size": 0.05,
+    "return_on_spend": 2,
+}
 
 
 def test_broi_pays_the_higher_of_two_prices():
     # The budget's gradients are 1, -1, .2: duals .5, .75, .75 + .25 (-2 - 1) = 0, .25 (.4 + 1) = .35. The return's are
-    # 3.2, -3.2, 1.6: duals 1, 1.8 cut to 1, 1 + .25 (-6.4 - 3.2) cut to 0, .25 (3.2 + 3.2) cut to 1.
+    # 3.2, -3.2, 1.6: duals 1, 1.16 cut to 1, 1 + .05 (-6.4 - 3.2) = .52, .52 + .05 (3.2 + 3.2) = .84.
     taken = multipliers(BROI, BROI_EPISODE, **BROI_SETTINGS)
-    np.testing.assert_allclose(taken, [3 / 2, 3 / 2, 3, 3 / 2], rtol=1e-5)
+    np.testing.assert_allclose(taken, [3 / 2, 3 / 2, 3 / 1.52, 3 / 1.84], rtol=1e-5)
 
 
 def test_broi_without_a_target_paces_the_budget_alone():
