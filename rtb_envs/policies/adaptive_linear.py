@@ -30,7 +30,7 @@ QUIET = 0.5
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class AdaptiveLinear(PacingRule[Array]):
-    """Multiplier *= 1.2**clip(``gain`` * left, -5, 5): the adaptive linear model (ALM) of BAT.
+    """Multiplier = the last one times 1.2**clip(``gain`` * left, -5, 5): the adaptive linear model (ALM) of BAT.
 
     BAT is Khirianova et al., WWW 2025. ``left`` is the share of the budget that would remain at the end if the balance
     went on falling, per traffic, as in the last step. Bids stay after a step of little traffic, as at night. It

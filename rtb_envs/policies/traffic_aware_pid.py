@@ -40,7 +40,7 @@ class TrafficAwarePIDMemory(NamedTuple):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class TrafficAwarePID(PacingRule[TrafficAwarePIDMemory]):
-    """Multiplier *= 1.2**clip(u, -7, 4): TA-PID of BAT (Khirianova et al., WWW 2025).
+    """Multiplier = the last one times 1.2**clip(u, -7, 4): TA-PID of BAT (Khirianova et al., WWW 2025).
 
     With F the share of the episode's traffic seen and dF that of the last step, the error is e = 1 - (share of the
     budget spent) / F, and u = Kp e + Ki sum(e dF) + Kd (e - e before) / dF. At night, hours 1 to 6 of an episode taken
