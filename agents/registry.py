@@ -17,11 +17,19 @@ from agents.ppo import PPO
 from agents.ppo_settings import PPOSettings
 from rtb_envs import validation
 from rtb_envs.core import Environment
+from rtb_envs.policies.adaptive_linear import AdaptiveLinear
 from rtb_envs.policies.adaptive_pacing import AdaptivePacing
+from rtb_envs.policies.broi import BROI
 from rtb_envs.policies.constant import Constant
+from rtb_envs.policies.dual_mirror_descent import DualMirrorDescent
 from rtb_envs.policies.linear import Linear
+from rtb_envs.policies.min_pacing import MinPacing
+from rtb_envs.policies.multivariable_pid import MultivariablePID
+from rtb_envs.policies.mystique import Mystique
+from rtb_envs.policies.online_lp import OnlineLP
 from rtb_envs.policies.pid import PID
 from rtb_envs.policies.policy import Policy
+from rtb_envs.policies.traffic_aware_pid import TrafficAwarePID
 from rtb_envs.policies.uniform_random import UniformRandom
 
 
@@ -59,7 +67,15 @@ _RULES: dict[str, Callable[..., Policy]] = {
     "random": UniformRandom.for_env,
     "linear": Linear.for_env,
     "pid": PID.for_env,
+    "ta_pid": TrafficAwarePID.for_env,
+    "m_pid": MultivariablePID.for_env,
+    "alm": AdaptiveLinear.for_env,
+    "mystique": Mystique.for_env,
     "adaptive_pacing": AdaptivePacing.for_env,
+    "dual_mirror_descent": DualMirrorDescent.for_env,
+    "online_lp": OnlineLP.for_env,
+    "min_pacing": MinPacing.for_env,
+    "broi": BROI.for_env,
 }
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +10,17 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from rtb_envs import validation
-from rtb_envs.policies.pacing import PacingView, SpendPlan
+from rtb_envs.policies.pacing import (
+    Market,
+    PacingRule,
+    PacingView,
+    Progress,
+    SpendPlan,
+    multiplier_setting,
+    setting,
+    step_size_setting,
+)
 from rtb_envs.policies.policy import BiddingEnvironment, BiddingParams, Policy, suited
-from rtb_envs.random import Stream
 
 LARGEST_DUAL = 1e3
 
@@ -34,32 +40,20 @@ def next_dual(
     return jnp.clip(dual - step_size * (jnp.asarray(target_spend) - spend), 0, largest_dual)
 
 
-class AdaptivePacingCarry(NamedTuple):
-    """Memory of the rule within an episode."""
-
-    planned_budget: Float[Array, "steps+1"]
-    mean_spend: Float[Array, ""]
-    """Budget over horizon: the unit in which spending is measured."""
-    multiplier_low: Float[Array, ""]
-    multiplier_high: Float[Array, ""]
-    remaining_budget: Float[Array, ""]
-    dual: Float[Array, ""]
-
-
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class AdaptivePacing:
-    """Balseiro & Gur's rule with a step of many auctions as its round.
+@dataclass(frozen=True, kw_only=True)
+class AdaptivePacing(PacingRule[Array]):
+    """Balseiro & Gur's rule with a step of many auctions as its round; it remembers the dual.
 
     Bid multiplier = ``value_multiplier`` / (1 + dual), clipped to the market's range; ``value_multiplier`` is the
     multiplier at which a bid equals what the impression is worth. After each step the dual moves by ``step_size`` times
-    what was spent beyond the plan, in units of budget / horizon.
+    what was spent beyond the plan, in units of budget / horizon. With ``plan="traffic"`` it is pacing by a spend plan:
+    the target of a step follows its expected traffic (sources at ``PacingView.planned_budget``).
     """
 
     value_multiplier: Float[Array, ""]
     initial_dual: Float[Array, ""]
     step_size: Float[Array, ""]
-    view: PacingView = field(metadata={"static": True})
 
     @classmethod
     def for_env(
@@ -79,26 +73,19 @@ class AdaptivePacing:
         ``PacingView.for_env`` raises.
         """
         params = env.default_params if params is None else params
-        step_size = float(params.horizon) ** -0.5 if step_size is None else step_size
         rule = cls(
-            jnp.float32(validation.number("value_multiplier", value_multiplier, 0, 1e6, open_low=True)),
-            jnp.float32(validation.number("initial_dual", initial_dual, 0, LARGEST_DUAL)),
-            jnp.float32(validation.number("step_size", step_size, 0, 1e3, open_low=True)),
-            PacingView.for_env(env, plan),
+            view=PacingView.for_env(env, plan),
+            value_multiplier=multiplier_setting("value_multiplier", value_multiplier),
+            initial_dual=setting("initial_dual", initial_dual, 0, LARGEST_DUAL),
+            step_size=step_size_setting("step_size", step_size, params),
         )
         return suited(rule, params)
 
-    def init(self, params: BiddingParams) -> AdaptivePacingCarry:
-        low, high = (jnp.asarray(bound, jnp.float32) for bound in (params.multiplier_low, params.multiplier_high))
-        budget = jnp.asarray(params.initial_budget, jnp.float32)
-        planned = self.view.planned_budget(params)
-        return AdaptivePacingCarry(planned, budget / params.horizon, low, high, budget, self.initial_dual)
+    def start(self, market: Market) -> Array:
+        return self.initial_dual
 
-    def act(self, stream: Stream, carry: AdaptivePacingCarry, observation: Array) -> tuple[Array, AdaptivePacingCarry]:
-        t, remaining = self.view.read(observation)
-        spend = (carry.remaining_budget - remaining) / carry.mean_spend
-        target = (carry.planned_budget[jnp.maximum(t - 1, 0)] - carry.planned_budget[t]) / carry.mean_spend
+    def next_multiplier(self, market: Market, seen: Progress, memory: Array) -> tuple[Array, Array]:
         # In the first step nothing has been spent and nothing was planned, so the dual stays where it begins.
-        dual = next_dual(carry.dual, target, spend, self.step_size, LARGEST_DUAL)
-        multiplier = jnp.clip(paced_bid(self.value_multiplier, dual), carry.multiplier_low, carry.multiplier_high)
-        return multiplier[None], carry._replace(remaining_budget=remaining, dual=dual)
+        spend, target = seen.spend / market.mean_spend, seen.planned_spend / market.mean_spend
+        dual = next_dual(memory, target, spend, self.step_size, LARGEST_DUAL)
+        return paced_bid(self.value_multiplier, dual), dual

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -10,28 +10,23 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from rtb_envs import validation
-from rtb_envs.policies.pacing import PacingView, SpendPlan
+from rtb_envs.policies.pacing import Market, PacingRule, PacingView, Progress, SpendPlan, multiplier_setting, setting
 from rtb_envs.policies.policy import BiddingEnvironment, BiddingParams, Policy, suited
-from rtb_envs.random import Stream
 
 LARGEST_ERROR = 1.0
 """The error is cut off here: near the end of an episode any rest of the budget is many times the planned one."""
 
 
-class PIDCarry(NamedTuple):
+class PIDMemory(NamedTuple):
     """Memory of the controller within an episode."""
 
-    planned_budget: Float[Array, "steps+1"]
-    multiplier_low: Float[Array, ""]
-    multiplier_high: Float[Array, ""]
     error: Float[Array, ""]
     error_sum: Float[Array, ""]
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class PID:
+@dataclass(frozen=True, kw_only=True)
+class PID(PacingRule[PIDMemory]):
     """Bid multiplier = base * exp(Kp e + Ki sum(e) + Kd (e - e before)): Zhang et al., WSDM 2016.
 
     The error e = remaining budget / planned remaining budget - 1 is measured at the start of every step: it is
@@ -42,7 +37,6 @@ class PID:
     proportional_gain: Float[Array, ""]
     integral_gain: Float[Array, ""]
     derivative_gain: Float[Array, ""]
-    view: PacingView = field(metadata={"static": True})
 
     @classmethod
     def for_env(
@@ -62,28 +56,24 @@ class PID:
         other numbers, and what ``PacingView.for_env`` raises.
         """
         rule = cls(
-            jnp.float32(validation.number("base_multiplier", base_multiplier, 0, 1e6, open_low=True)),
-            jnp.float32(validation.number("proportional_gain", proportional_gain, -100, 100)),
-            jnp.float32(validation.number("integral_gain", integral_gain, -100, 100)),
-            jnp.float32(validation.number("derivative_gain", derivative_gain, -100, 100)),
-            PacingView.for_env(env, plan),
+            view=PacingView.for_env(env, plan),
+            base_multiplier=multiplier_setting("base_multiplier", base_multiplier),
+            proportional_gain=setting("proportional_gain", proportional_gain, -100, 100),
+            integral_gain=setting("integral_gain", integral_gain, -100, 100),
+            derivative_gain=setting("derivative_gain", derivative_gain, -100, 100),
         )
         return suited(rule, env.default_params if params is None else params)
 
-    def init(self, params: BiddingParams) -> PIDCarry:
-        low, high = (jnp.asarray(bound, jnp.float32) for bound in (params.multiplier_low, params.multiplier_high))
-        return PIDCarry(self.view.planned_budget(params), low, high, jnp.float32(0), jnp.float32(0))
+    def start(self, market: Market) -> PIDMemory:
+        return PIDMemory(jnp.float32(0), jnp.float32(0))
 
-    def act(self, stream: Stream, carry: PIDCarry, observation: Array) -> tuple[Array, PIDCarry]:
-        t, remaining = self.view.read(observation)
+    def next_multiplier(self, market: Market, seen: Progress, memory: PIDMemory) -> tuple[Array, PIDMemory]:
         # A market without traffic to the end plans nothing for it: less than one unit of money is no plan to follow.
-        error = jnp.clip(remaining / jnp.maximum(carry.planned_budget[t], 1.0) - 1, -1, LARGEST_ERROR)
-        error_sum = carry.error_sum + error
+        error = jnp.clip(seen.remaining_budget / jnp.maximum(seen.planned_budget, 1.0) - 1, -1, LARGEST_ERROR)
+        error_sum = memory.error_sum + error
         signal = (
             self.proportional_gain * error
             + self.integral_gain * error_sum
-            + self.derivative_gain * (error - carry.error)
+            + self.derivative_gain * (error - memory.error)
         )
-        multiplier = self.base_multiplier * jnp.exp(signal)
-        multiplier = jnp.clip(multiplier, carry.multiplier_low, carry.multiplier_high)
-        return multiplier[None], carry._replace(error=error, error_sum=error_sum)
+        return self.base_multiplier * jnp.exp(signal), PIDMemory(error, error_sum)

@@ -1,5 +1,7 @@
 """Rules and learners by name."""
 
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ def env(request):
     return rtb_envs.make(request.param)
 
 
-@pytest.mark.parametrize("name", ["adaptive_pacing", "constant", "linear", "pid", "random"])
+@pytest.mark.parametrize("name", registry.rules())
 def test_every_rule_acts_within_the_action_space(env, name):
     params = env.default_params
     space = env.action_space(params)
@@ -29,8 +31,14 @@ def test_every_rule_acts_within_the_action_space(env, name):
 
 
 def test_the_names_are_listed():
-    assert registry.rules() == ["adaptive_pacing", "constant", "linear", "pid", "random"]
+    assert {"adaptive_pacing", "constant", "linear", "pid", "random"} <= set(registry.rules())
+    assert registry.rules() == sorted(registry.rules())
     assert registry.learners() == ["ppo"]
+
+
+def test_every_rule_is_on_the_page_of_policies():
+    page = (Path(__file__).parents[2] / "docs" / "policies.md").read_text(encoding="utf-8")
+    assert not [name for name in registry.rules() if f"`{name}`" not in page]
 
 
 def test_a_learner_is_made_with_the_hyperparameters_that_differ():
@@ -44,7 +52,7 @@ def test_a_learner_is_made_with_the_hyperparameters_that_differ():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda env: registry.make_rule("martingale", env), "name must be one of 'adaptive_pacing', 'constant'"),
+        (lambda env: registry.make_rule("martingale", env), "name must be one of 'adaptive_pacing', 'alm'"),
         (lambda env: registry.make_learner("sarsa", env), "name must be one of 'ppo', got 'sarsa'"),
         (
             lambda env: registry.make_learner("ppo", env, momentum=1),

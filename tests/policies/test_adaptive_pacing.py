@@ -1,13 +1,11 @@
 """Adaptive pacing by hand and in the stationary market whose answer is known."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rtb_envs import compile
 from rtb_envs.policies.adaptive_pacing import AdaptivePacing, next_dual, paced_bid
 from tests.policies.markets import actions, market
+from tests.policies.second_price import second_price_run
 
 
 def test_the_dual_moves_against_what_was_left_unspent_and_stays_within_its_bounds():
@@ -60,30 +58,6 @@ def test_wrong_settings_are_refused_by_name(arguments, message):
         AdaptivePacing.for_env(market(), **arguments)
 
 
-def second_price_run(budget_per_round, rounds, num_seeds):
-    """Profit of the rule and of the clairvoyant optimum in each seed's market: value and price uniform on [0, 1].
-
-    The optimum is the fractional knapsack over auctions worth winning, best profit per unit of money first.
-    """
-    value, price = np.random.default_rng(0).random((2, rounds, num_seeds), dtype=np.float32)
-
-    def play(carry, auction):
-        dual, left = carry
-        value, price = auction
-        won = jnp.minimum(paced_bid(value, dual), left) > price
-        spend = jnp.where(won, price, 0)
-        dual = next_dual(dual, budget_per_round, spend, rounds**-0.5, 1 / budget_per_round)
-        return (dual, left - spend), jnp.where(won, value - price, 0)
-
-    start = jnp.zeros(num_seeds), jnp.full(num_seeds, budget_per_round * rounds)
-    profit = np.asarray(compile.jit(lambda auctions: jax.lax.scan(play, start, auctions)[1])((value, price)), float)
-    gain, cost = np.maximum(value - price, 0).astype(float), price.astype(float)
-    order = np.argsort(-gain / cost, axis=0)
-    gain, cost = (np.take_along_axis(array, order, axis=0) for array in (gain, cost))
-    left = budget_per_round * rounds - (np.cumsum(cost, axis=0) - cost)
-    return profit.sum(0), (gain * np.clip(left / cost, 0, 1)).sum(0)
-
-
 # Known ratios, each the mean of 8, 8 and 3 runs. One run's ratio scatters by .029, .0064, .0010 at a budget of .05 a
 # round and by .018, .0035, .0007 at .1. The tolerance is 4 times their standard errors and ours together: one
 # test in 16,000 would fail by chance.
@@ -99,7 +73,7 @@ def second_price_run(budget_per_round, rounds, num_seeds):
     ],
 )
 def test_the_ratio_to_hindsight_is_the_known_one(budget_per_round, rounds, num_seeds, known, scatter, known_runs):
-    profit, optimum = second_price_run(budget_per_round, rounds, num_seeds)
+    profit, optimum = second_price_run(next_dual, 0.0, budget_per_round, rounds, num_seeds)
     rounding = 0.0005
     tolerance = 4 * scatter * (1 / num_seeds + 1 / known_runs) ** 0.5 + rounding
     assert (profit / optimum).mean() == pytest.approx(known, abs=tolerance)
@@ -111,12 +85,12 @@ def test_the_ratio_to_hindsight_is_the_known_one(budget_per_round, rounds, num_s
 @pytest.mark.parametrize(("budget_per_round", "known"), [(0.05, 1.69), (0.1, 0.41)])
 def test_regret_grows_like_the_root_of_the_number_of_rounds(budget_per_round, known):
     for rounds, num_seeds in ((1_000, 64), (100_000, 8)):
-        profit, optimum = second_price_run(budget_per_round, rounds, num_seeds)
+        profit, optimum = second_price_run(next_dual, 0.0, budget_per_round, rounds, num_seeds)
         assert 0.6 * known < (optimum - profit).mean() / rounds**0.5 < 1.4 * known
 
 
 def test_the_dual_settles_at_the_fluid_point():
     # With k = 1 / (1 + dual), spending E[d; d < k v] = k^2 / 6 equals the budget at k = sqrt(6 * .05): dual .826, and
     # profit a round k / 3 - .05 = .1326, less the regret's known share of 4 % after 100,000 rounds.
-    profit, _ = second_price_run(0.05, 100_000, 8)
+    profit, _ = second_price_run(next_dual, 0.0, 0.05, 100_000, 8)
     assert 0.95 * 0.1326 < profit.mean() / 100_000 < 0.1326
