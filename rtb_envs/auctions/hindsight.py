@@ -11,6 +11,8 @@ outcomes, whichever the caller wants to bound; costs are >= 0.
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -18,6 +20,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Bool, Float
 
 BISECTIONS = 64
+
+Solution = tuple[Array, Array, Array]
 
 
 def fractional_knapsack(
@@ -66,18 +70,23 @@ def multiple_choice_knapsack(
     value of that choice is scaled down by budget over cost.
     """
 
-    def solve(price_of_budget: Array) -> tuple[Array, Array]:
-        """Total value and cost when each group maximises value minus ``price_of_budget`` times cost."""
+    def solve(price_of_budget: Array) -> tuple[Array, Array, Array]:
+        """The price, and total value and cost when each group maximises value minus the price times cost."""
         surplus = jnp.where(allowed, value - price_of_budget * cost, -jnp.inf)
         best = jnp.argmax(surplus, axis=-1, keepdims=True)
         total = [jnp.sum(jnp.take_along_axis(array, best, axis=-1)) for array in (value, cost)]
-        return total[0], total[1]
+        return price_of_budget, total[0], total[1]
 
-    def halve(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
-        low, high = bracket
-        middle = 0.5 * (low + high)
-        overspends = solve(middle)[1] > budget
-        return jnp.where(overspends, middle, low), jnp.where(overspends, high, middle)
+    # The bracket keeps its solutions: at almost the same price, rounding in another fusion may choose otherwise.
+    def halve(_: int, bracket: tuple[Solution, Solution]) -> tuple[Solution, Solution]:
+        rich, poor = bracket
+        middle = solve(0.5 * (rich[0] + poor[0]))
+        overspends = middle[2] > budget
+        rich, poor = (
+            jax.tree.map(functools.partial(jnp.where, replaced), middle, end)
+            for replaced, end in ((overspends, rich), (~overspends, poor))
+        )
+        return rich, poor
 
     # Above the best value for money of any step up from a group's cheapest option, that option is its best.
     least = jnp.min(jnp.where(allowed, cost, jnp.inf), axis=-1, keepdims=True)
@@ -85,8 +94,8 @@ def multiple_choice_knapsack(
     dearer = allowed & (cost > least)
     slope = jnp.where(dearer, (value - worst) / jnp.where(dearer, cost - least, 1.0), 0.0)
     highest = jnp.max(slope, initial=0.0) * 1.001
-    low, high = jax.lax.fori_loop(0, BISECTIONS, halve, (jnp.zeros_like(highest), highest))
-    (rich_value, rich_cost), (poor_value, poor_cost) = solve(low), solve(high)
+    ends = solve(jnp.zeros_like(highest)), solve(highest)
+    (_, rich_value, rich_cost), (_, poor_value, poor_cost) = jax.lax.fori_loop(0, BISECTIONS, halve, ends)
     gap = rich_cost - poor_cost
     share = jnp.where(gap > 0, jnp.clip((budget - poor_cost) / jnp.where(gap > 0, gap, 1.0), 0.0, 1.0), 1.0)
     within_budget = poor_value + share * (rich_value - poor_value)

@@ -73,7 +73,7 @@ def test_the_knapsack_under_a_target_is_the_optimum_of_the_linear_program_with_b
 
 
 def test_the_target_holds_the_average_cost_so_cheap_auctions_pay_for_dear_ones():
-    # Ratios 1, 3 and 9 at a target of 3: 1 and 3 are taken, and of 9 what the slack 2 of the first pays of its excess 6.
+    # Ratios 1, 3 and 9 at a target of 3: 1 and 3 are taken; of 9 what the first's slack 2 pays of its excess 6.
     value, cost = jnp.ones(3), jnp.array([9.0, 1.0, 3.0])
     assert float(knapsack(value, cost, 100.0, 3.0)) == pytest.approx(2 + 2 / 6, rel=1e-6)
     assert knapsack(value, cost, 2.5, 3.0) == 1.5
