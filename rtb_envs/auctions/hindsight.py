@@ -1,10 +1,17 @@
 """What a bidder could have got, had it known every price beforehand: the denominators of R/R*.
 
+``fractional_knapsack`` bounds one slot: the cost of an auction is the second price, or under first price the bid that
+just wins. Its value is what the bidder maximises: clicks, conversions, money's worth, or, for profit, worth less cost.
+``position_ceiling`` bounds auctions of several slots, ``first_price_ceiling`` bids against a law of rivals' bids, and
+``multiplier_ceiling`` one bid multiplier a step.
+
 For one episode, in jitted code or not; a batch of episodes is ``jax.vmap``. Values and costs are expectations or
-outcomes, whichever the caller wants to bound; both are >= 0.
+outcomes, whichever the caller wants to bound; costs are >= 0.
 """
 
 from __future__ import annotations
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -14,23 +21,129 @@ from jaxtyping import Bool, Float
 
 BISECTIONS = 64
 
+Solution = tuple[Array, Array, Array]
+
 
 def fractional_knapsack(
-    value: Float[Array, "auctions"], cost: Float[Array, "auctions"], budget: Float[ArrayLike, ""]
+    value: Float[Array, "auctions"],
+    cost: Float[Array, "auctions"],
+    budget: Float[ArrayLike, ""],
+    target_cost: Float[ArrayLike, ""] = jnp.inf,
 ) -> Float[Array, ""]:
     """The largest total value of auctions whose total cost is at most ``budget``, a fraction of one auction allowed.
 
+    The total cost must also be at most ``target_cost`` times the total value: a CPA target where value counts
+    acquisitions, 1 over the return on ad spend where it is money; infinite for none.
+
     Dantzig's rule (Operations Research 5(2), 1957): take auctions in increasing order of cost over value until the
-    budget is spent. Free auctions are all taken and auctions without value never. It bounds what whole auctions can
-    give from above, by less than the value of one auction.
+    budget is spent. Free auctions are all taken and auctions without value (<= 0) never. It holds under the target too:
+    by Lagrange an auction is worth taking iff its cost over value is below one threshold, and the average cost only
+    rises along that order. It bounds what whole auctions can give from above, by less than the value of one auction.
     """
     worth = value > 0
     value, cost = jnp.where(worth, value, 0.0), jnp.where(worth, cost, 0.0)
-    order = jnp.argsort(jnp.where(worth, cost / jnp.where(worth, value, 1.0), jnp.inf))
-    value, cost = value[order], cost[order]
-    left = budget - (jnp.cumsum(cost) - cost)
-    share = jnp.where(cost > 0, jnp.clip(left / jnp.where(cost > 0, cost, 1.0), 0.0, 1.0), 1.0)
-    return jnp.sum(share * value)
+    ratio = jnp.where(worth, cost / jnp.where(worth, value, 1.0), jnp.inf)
+    order = jnp.argsort(ratio)
+    value, cost, ratio = value[order], cost[order], ratio[order]
+    spent = jnp.cumsum(cost) - cost
+    affordable = jnp.where(cost > 0, (budget - spent) / jnp.where(cost > 0, cost, 1.0), 1.0)
+    # A target above every ratio never binds; it is cut so that an infinite one makes no NaN.
+    target = jnp.minimum(target_cost, jnp.max(cost / jnp.where(value > 0, value, 1.0), initial=0.0))
+    excess = jnp.where(ratio > target, cost - target * value, 0.0)
+    slack = target * (jnp.cumsum(value) - value) - spent
+    on_target = jnp.where(excess > 0, slack / jnp.where(excess > 0, excess, 1.0), 1.0)
+    return jnp.sum(jnp.clip(jnp.minimum(affordable, on_target), 0.0, 1.0) * value)
+
+
+def multiple_choice_knapsack(
+    value: Float[Array, "groups options"],
+    cost: Float[Array, "groups options"],
+    allowed: Bool[Array, "groups options"],
+    budget: Float[ArrayLike, ""],
+) -> Float[Array, ""]:
+    """The largest total value of one allowed option in each group at a total cost of at most ``budget``.
+
+    Bisection on the budget's Lagrange multiplier, the best option in each group; the result interpolates between the
+    two solutions around the budget. That is the value of the linear relaxation (Sinha & Zoltners, Operations Research
+    27(3), 1979), in which one group may mix two of its options: an upper bound of every choice within the budget. Each
+    group must allow at least one option. If even the cheapest option of every group costs more than the budget, the
+    value of that choice is scaled down by budget over cost.
+    """
+
+    def solve(price_of_budget: Array) -> tuple[Array, Array, Array]:
+        """The price, and total value and cost when each group maximises value minus the price times cost."""
+        surplus = jnp.where(allowed, value - price_of_budget * cost, -jnp.inf)
+        best = jnp.argmax(surplus, axis=-1, keepdims=True)
+        total = [jnp.sum(jnp.take_along_axis(array, best, axis=-1)) for array in (value, cost)]
+        return price_of_budget, total[0], total[1]
+
+    # The bracket keeps its solutions: at almost the same price, rounding in another fusion may choose otherwise.
+    def halve(_: int, bracket: tuple[Solution, Solution]) -> tuple[Solution, Solution]:
+        rich, poor = bracket
+        middle = solve(0.5 * (rich[0] + poor[0]))
+        overspends = middle[2] > budget
+        rich, poor = (
+            jax.tree.map(functools.partial(jnp.where, replaced), middle, end)
+            for replaced, end in ((overspends, rich), (~overspends, poor))
+        )
+        return rich, poor
+
+    # Above the best value for money of any step up from a group's cheapest option, that option is its best.
+    least = jnp.min(jnp.where(allowed, cost, jnp.inf), axis=-1, keepdims=True)
+    worst = jnp.max(jnp.where(allowed & (cost <= least), value, -jnp.inf), axis=-1, keepdims=True)
+    dearer = allowed & (cost > least)
+    slope = jnp.where(dearer, (value - worst) / jnp.where(dearer, cost - least, 1.0), 0.0)
+    highest = jnp.max(slope, initial=0.0) * 1.001
+    ends = solve(jnp.zeros_like(highest)), solve(highest)
+    (_, rich_value, rich_cost), (_, poor_value, poor_cost) = jax.lax.fori_loop(0, BISECTIONS, halve, ends)
+    gap = rich_cost - poor_cost
+    share = jnp.where(gap > 0, jnp.clip((budget - poor_cost) / jnp.where(gap > 0, gap, 1.0), 0.0, 1.0), 1.0)
+    within_budget = poor_value + share * (rich_value - poor_value)
+    scaled_down = poor_value * budget / jnp.where(poor_cost > 0, poor_cost, 1.0)
+    return jnp.where(poor_cost > budget, scaled_down, within_budget)
+
+
+def position_ceiling(
+    value: Float[Array, "auctions"],
+    price: Float[Array, "slots auctions"],
+    exposure: Float[Array, "slots"],
+    budget: Float[ArrayLike, ""],
+) -> Float[Array, ""]:
+    """The largest expected value of at most one slot in each auction, one auction's fractions allowed.
+
+    ``value`` (>= 0) is that of an exposed slot and ``price`` what the bidder pays for one if it takes that slot (under
+    GSP: the highest rival bid that it then leaves behind, or the reserve price), infinite where it cannot. A slot of
+    exposure x brings x times the value at x times the price; the best slots under the budget are the linear relaxation
+    of a multiple-choice knapsack.
+    """
+    winnable = jnp.isfinite(price)
+    exposed = exposure[:, None]
+    nothing = ((1, 0), (0, 0))
+    worth = jnp.pad(exposed * jnp.broadcast_to(value, price.shape), nothing)
+    cost = jnp.pad(exposed * jnp.where(winnable, price, 0.0), nothing)
+    allowed = jnp.pad(winnable, nothing, constant_values=True)
+    return multiple_choice_knapsack(worth.T, cost.T, allowed.T, budget)
+
+
+def first_price_ceiling(
+    value: Float[Array, "auctions"],
+    bid: Float[Array, "bids"],
+    win_probability: Float[Array, "bids"],
+    budget: Float[ArrayLike, ""],
+    cost_weight: Float[ArrayLike, ""] = 1.0,
+) -> Float[Array, ""]:
+    """The largest expected payoff of first-price bids, one for each value, at an expected cost within ``budget``.
+
+    The highest rival bid is drawn from one known law, of which ``win_probability`` is the distribution function at the
+    bids to choose from; not to bid is always possible. A win pays off the value less ``cost_weight`` times the bid: 1
+    for profit, 0 for a bidder who only has a budget. By Lagrange the best bid maximises (value - (cost_weight +
+    multiplier) bid) times the win probability.
+    """
+    probability = jnp.pad(win_probability, (1, 0))
+    bid = jnp.pad(bid, (1, 0))
+    payoff = (value[:, None] - cost_weight * bid) * probability
+    cost = jnp.broadcast_to(bid * probability, payoff.shape)
+    return multiple_choice_knapsack(payoff, cost, jnp.ones_like(cost, dtype=bool), budget)
 
 
 def multiplier_ceiling(
@@ -46,39 +159,14 @@ def multiplier_ceiling(
 
     In step t a multiplier m in [multiplier_low, multiplier_high] wins exactly the valid auctions with
     ``threshold[t] <= m``, so the sets to choose from are prefixes in the order of the threshold, equal thresholds
-    together. The total value is maximised under a total cost of at most ``budget`` by bisection on the budget's
-    Lagrange multiplier, one best prefix a step; the result interpolates between the two solutions around the budget.
-    That is the value of the linear relaxation, in which one step may mix two of its prefixes: an upper bound of every
-    choice of multipliers that keeps the budget, feasible but for that step.
+    together: a ``multiple_choice_knapsack`` with a group for each step. The result is an upper bound of every choice of
+    multipliers that keeps the budget, feasible but for the one step that may mix two of its prefixes.
 
     If even the lowest multiplier in every step costs more than the budget, the value of that choice is scaled down by
     budget over cost.
     """
     prefix_value, prefix_cost, allowed = _prefixes(value, cost, threshold, valid, multiplier_low, multiplier_high)
-
-    def solve(price_of_budget: Array) -> tuple[Array, Array]:
-        """Total value and cost when each step maximises value minus ``price_of_budget`` times cost."""
-        surplus = jnp.where(allowed, prefix_value - price_of_budget * prefix_cost, -jnp.inf)
-        best = jnp.argmax(surplus, axis=-1, keepdims=True)
-        total = [jnp.sum(jnp.take_along_axis(array, best, axis=-1)) for array in (prefix_value, prefix_cost)]
-        return total[0], total[1]
-
-    def halve(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
-        low, high = bracket
-        middle = 0.5 * (low + high)
-        overspends = solve(middle)[1] > budget
-        return jnp.where(overspends, middle, low), jnp.where(overspends, high, middle)
-
-    # Above the best value for money of any single auction no costly auction is worth winning.
-    charged = valid & (cost > 0)
-    highest = jnp.max(jnp.where(charged, value / jnp.where(charged, cost, 1.0), 0.0), initial=0.0) * 1.001
-    low, high = jax.lax.fori_loop(0, BISECTIONS, halve, (jnp.zeros_like(highest), highest))
-    (rich_value, rich_cost), (poor_value, poor_cost) = solve(low), solve(high)
-    gap = rich_cost - poor_cost
-    share = jnp.where(gap > 0, jnp.clip((budget - poor_cost) / jnp.where(gap > 0, gap, 1.0), 0.0, 1.0), 1.0)
-    within_budget = poor_value + share * (rich_value - poor_value)
-    scaled_down = poor_value * budget / jnp.where(poor_cost > 0, poor_cost, 1.0)
-    return jnp.where(poor_cost > budget, scaled_down, within_budget)
+    return multiple_choice_knapsack(prefix_value, prefix_cost, allowed, budget)
 
 
 def _prefixes(

@@ -10,13 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from rtb_envs.auctions.hindsight import fractional_knapsack, multiplier_ceiling
+from rtb_envs.auctions.hindsight import (
+    first_price_ceiling,
+    fractional_knapsack,
+    multiplier_ceiling,
+    position_ceiling,
+)
 
 STEPS, AUCTIONS = 3, 4
 LOW, HIGH = 0.5, 2.0
 
 knapsack = jax.jit(fractional_knapsack)
 ceiling = jax.jit(multiplier_ceiling)
+of_slots = jax.jit(position_ceiling)
+of_first_price = jax.jit(first_price_ceiling)
 
 
 def small_market(seed):
@@ -53,6 +60,79 @@ def test_the_knapsack_takes_free_auctions_and_ignores_worthless_ones():
     value, cost = jnp.array([3.0, 1.0, 0.0, 4.0]), jnp.array([0.0, 2.0, 1.0, 4.0])
     assert knapsack(value, cost, 0.0) == 3.0
     assert knapsack(value, cost, 5.0) == 3.0 + 4.0 + 0.5
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_the_knapsack_under_a_target_is_the_optimum_of_the_linear_program_with_both_constraints(seed):
+    value, cost, _, _ = (array.ravel() for array in small_market(seed))
+    average = cost.sum() / value.sum()
+    for budget, target in itertools.product((0.4 * cost.sum(), 2 * cost.sum() + 1), (0.0, 0.3 * average, average, 1e6)):
+        constraints = np.stack([cost, cost - target * value])
+        optimum = -linprog(-value, A_ub=constraints, b_ub=[budget, 0.0], bounds=(0, 1)).fun
+        np.testing.assert_allclose(in_float64(knapsack, value, cost, budget, target), optimum, rtol=1e-6, atol=1e-9)
+
+
+def test_the_target_holds_the_average_cost_so_cheap_auctions_pay_for_dear_ones():
+    # Ratios 1, 3 and 9 at a target of 3: 1 and 3 are taken; of 9 what the first's slack 2 pays of its excess 6.
+    value, cost = jnp.ones(3), jnp.array([9.0, 1.0, 3.0])
+    assert float(knapsack(value, cost, 100.0, 3.0)) == pytest.approx(2 + 2 / 6, rel=1e-6)
+    assert knapsack(value, cost, 2.5, 3.0) == 1.5
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_knapsack_of_value_less_price_is_the_largest_second_price_profit(seed):
+    value, price = np.random.default_rng(seed).uniform(0, 1, (2, 12))
+    optimum = -linprog(price - value, A_ub=price[None], b_ub=[1.0], bounds=(0, 1)).fun
+    np.testing.assert_allclose(in_float64(knapsack, value - price, price, 1.0), optimum, rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_the_ceiling_over_slots_is_the_linear_program_and_at_most_one_auction_above_whole_choices(seed):
+    rng = np.random.default_rng(seed)
+    value, exposure = rng.uniform(0, 1, 5) * (rng.random(5) < 0.9), np.array([1.0, 0.8, 0.48])
+    price = -np.sort(-rng.gamma(2.0, 1.0, (3, 5)), axis=0)
+    price[-1] *= rng.random(5) < 0.8  # some last slots are free
+    price[0, rng.integers(5)] = np.inf
+    steps = [
+        [(0.0, 0.0), *((x * v, x * p) for x, p in zip(exposure, column, strict=True) if np.isfinite(p))]
+        for v, column in zip(value, price.T, strict=True)
+    ]
+    for budget in (0.0, 0.8, 2.5, 100.0):
+        bound = in_float64(of_slots, value, price, exposure, budget)
+        np.testing.assert_allclose(bound, linear_program(steps, budget), rtol=1e-6, atol=1e-9)
+        feasible = [choice for choice in itertools.product(*steps) if sum(cost for _, cost in choice) <= budget]
+        best = max(sum(value for value, _ in choice) for choice in feasible)
+        assert best <= bound + 1e-9 <= best + value.max() + 1e-8
+
+
+def test_the_ceiling_over_one_slot_is_the_knapsack():
+    value, price = np.random.default_rng(8).uniform(0, 1, (2, 30))
+    for budget in (0.5, 3.0, 100.0):
+        expected = in_float64(knapsack, value, price, budget)
+        np.testing.assert_allclose(in_float64(of_slots, value, price[None], np.ones(1), budget), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_the_first_price_ceiling_is_the_linear_program_over_randomised_bids(seed):
+    rng = np.random.default_rng(seed)
+    value, bid = rng.uniform(0, 2, 6), np.sort(rng.uniform(0, 1.5, 7))
+    probability = np.sort(rng.uniform(0, 1, 7))
+    for cost_weight, budget in itertools.product((0.0, 1.0), (0.0, 0.7, 2.0, 50.0)):
+        steps = [
+            [(0.0, 0.0), *(((v - cost_weight * b) * p, b * p) for b, p in zip(bid, probability, strict=True))]
+            for v in value
+        ]
+        bound = in_float64(of_first_price, value, bid, probability, budget, cost_weight)
+        np.testing.assert_allclose(bound, linear_program(steps, budget), rtol=1e-6, atol=1e-9)
+
+
+def test_the_first_price_ceiling_against_a_uniform_rival_is_that_of_bidding_a_shaded_value():
+    # F(b) = b: (v - (1 + mu) b) b is largest at b = v / (2 (1 + mu)). Values 1 and .5 without budget: bids .5 and .25,
+    # profit 1/4 + 1/16, cost 1/4 + 1/16. With a quarter of that cost the bids halve (mu = 1): profit 3/16 + 3/64.
+    grid = np.linspace(0, 1, 1001)
+    value = np.array([1.0, 0.5])
+    assert in_float64(of_first_price, value, grid, grid, 10.0) == pytest.approx(5 / 16, rel=1e-6)
+    assert in_float64(of_first_price, value, grid, grid, 5 / 64) == pytest.approx(15 / 64, rel=1e-4)
 
 
 @settings(max_examples=100, deadline=None)
