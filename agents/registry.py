@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, Protocol
 
 import jax.numpy as jnp
@@ -18,10 +19,19 @@ from agents.ppo_settings import PPOSettings
 from rtb_envs import validation
 from rtb_envs.core import Environment
 from rtb_envs.policies.adaptive_pacing import AdaptivePacing
+from rtb_envs.policies.bid_shading import BidShading
 from rtb_envs.policies.constant import Constant
+from rtb_envs.policies.constant_bid import ConstantBid
+from rtb_envs.policies.dual_ogd import DualOGD
 from rtb_envs.policies.linear import Linear
+from rtb_envs.policies.mcpc import MaxCPC
+from rtb_envs.policies.ortb import ORTB
 from rtb_envs.policies.pid import PID
 from rtb_envs.policies.policy import Policy
+from rtb_envs.policies.random_bid import RandomBid
+from rtb_envs.policies.rlb import RLB
+from rtb_envs.policies.throttling import Throttling
+from rtb_envs.policies.truthful import Truthful
 from rtb_envs.policies.uniform_random import UniformRandom
 
 
@@ -60,6 +70,17 @@ _RULES: dict[str, Callable[..., Policy]] = {
     "linear": Linear.for_env,
     "pid": PID.for_env,
     "adaptive_pacing": AdaptivePacing.for_env,
+    # These act by bid curves.
+    "constant_bid": ConstantBid.for_env,
+    "random_bid": RandomBid.for_env,
+    "truthful": Truthful.for_env,
+    "mcpc": MaxCPC.for_env,
+    "ortb1": partial(ORTB.for_env, win_model="reciprocal"),
+    "ortb2": partial(ORTB.for_env, win_model="quadratic"),
+    "rlb": RLB.for_env,
+    "bid_shading": BidShading.for_env,
+    "dual_ogd": DualOGD.for_env,
+    "throttling": Throttling.for_env,
 }
 
 
