@@ -47,7 +47,7 @@ def knots(params: BidCurveParams) -> Float[Array, "knots"]:
 
 def amount(name: str, value: float) -> Float[Array, ""]:
     """A rule's number in (0, 1e9], as a leaf; TypeError or ValueError for another one."""
-    return jnp.float32(validation.number(name, value, 0, LARGEST_SETTING, open_low=True))
+    return jnp.asarray(validation.number(name, value, 0, LARGEST_SETTING, open_low=True), jnp.float32)
 
 
 def expected_auctions(params: BidCurveParams) -> Float[Array, "steps"]:
