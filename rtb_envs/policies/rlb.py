@@ -115,9 +115,9 @@ class RLB:
         """The rule for the market's ``distribution`` (None is the environment's own).
 
         ``rate_model`` "mean": V takes every impression for an average one, the source's approximation, which spends too
-        early where rates are spread widely; "distribution": V knows how they are spread. ``num_points`` in [3, 10000] budgets, fewer where traffic would buy the budget thousands
-        of times. Raises TypeError or ValueError for other settings, actions that are no bid curves, and what
-        ``PacingView.for_env`` raises.
+        early where rates are spread widely; "distribution": V knows how they are spread. ``num_points`` in [3, 10000]
+        budgets, fewer where traffic would buy the budget thousands of times. Raises TypeError or ValueError for other
+        settings, actions that are no bid curves, and what ``PacingView.for_env`` raises.
         """
         params = curve_params(env, params)
         view = PacingView.for_env(env, "traffic")

@@ -74,7 +74,7 @@ def test_a_learner_is_made_with_the_hyperparameters_that_differ():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda env: registry.make_rule("martingale", env), "name must be one of 'adaptive_pacing', 'constant'"),
+        (lambda env: registry.make_rule("martingale", env), "name must be one of 'adaptive_pacing', 'bid_shading'"),
         (lambda env: registry.make_learner("sarsa", env), "name must be one of 'ppo', got 'sarsa'"),
         (
             lambda env: registry.make_learner("ppo", env, momentum=1),
