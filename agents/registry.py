@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, Protocol
 
 import jax.numpy as jnp
@@ -19,17 +20,26 @@ from rtb_envs import validation
 from rtb_envs.core import Environment
 from rtb_envs.policies.adaptive_linear import AdaptiveLinear
 from rtb_envs.policies.adaptive_pacing import AdaptivePacing
+from rtb_envs.policies.bid_shading import BidShading
 from rtb_envs.policies.broi import BROI
 from rtb_envs.policies.constant import Constant
+from rtb_envs.policies.constant_bid import ConstantBid
 from rtb_envs.policies.dual_mirror_descent import DualMirrorDescent
+from rtb_envs.policies.dual_ogd import DualOGD
 from rtb_envs.policies.linear import Linear
+from rtb_envs.policies.mcpc import MaxCPC
 from rtb_envs.policies.min_pacing import MinPacing
 from rtb_envs.policies.multivariable_pid import MultivariablePID
 from rtb_envs.policies.mystique import Mystique
 from rtb_envs.policies.online_lp import OnlineLP
+from rtb_envs.policies.ortb import ORTB
 from rtb_envs.policies.pid import PID
 from rtb_envs.policies.policy import Policy
+from rtb_envs.policies.random_bid import RandomBid
+from rtb_envs.policies.rlb import RLB
+from rtb_envs.policies.throttling import Throttling
 from rtb_envs.policies.traffic_aware_pid import TrafficAwarePID
+from rtb_envs.policies.truthful import Truthful
 from rtb_envs.policies.uniform_random import UniformRandom
 
 
@@ -76,6 +86,17 @@ _RULES: dict[str, Callable[..., Policy]] = {
     "online_lp": OnlineLP.for_env,
     "min_pacing": MinPacing.for_env,
     "broi": BROI.for_env,
+    # These act by bid curves.
+    "constant_bid": ConstantBid.for_env,
+    "random_bid": RandomBid.for_env,
+    "truthful": Truthful.for_env,
+    "mcpc": MaxCPC.for_env,
+    "ortb1": partial(ORTB.for_env, win_model="reciprocal"),
+    "ortb2": partial(ORTB.for_env, win_model="quadratic"),
+    "rlb": RLB.for_env,
+    "bid_shading": BidShading.for_env,
+    "dual_ogd": DualOGD.for_env,
+    "throttling": Throttling.for_env,
 }
 
 

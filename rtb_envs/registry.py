@@ -57,5 +57,6 @@ def find(id: str) -> EnvSpec:
 
 register("AdAuction-v0", "rtb_envs.envs.ad_auction:make_ad_auction", action_kind="continuous")
 register("AdAuctionDiscrete-v0", "rtb_envs.envs.ad_auction:make_ad_auction", action_kind="discrete")
+register("AdAuctionBidCurve-v0", "rtb_envs.envs.ad_auction:make_ad_auction", action_kind="bid_curve")
 register("RTBEnv-continuous-v0", "rtb_envs.rtbgym:make_rtb_env", action_kind="continuous")
 register("RTBEnv-discrete-v0", "rtb_envs.rtbgym:make_rtb_env", action_kind="discrete")

@@ -24,7 +24,8 @@ def test_ids_are_listed_and_registered_with_gymnasium_without_loading_jax():
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     listed, registered, has_jax = done.stdout.splitlines()
     assert listed.split() == registered.split() == sorted(listed.split())
-    assert {"AdAuction-v0", "AdAuctionDiscrete-v0", "RTBEnv-continuous-v0", "RTBEnv-discrete-v0"} <= {*listed.split()}
+    assert {"AdAuction-v0", "AdAuctionBidCurve-v0", "AdAuctionDiscrete-v0"} <= {*listed.split()}
+    assert {"RTBEnv-continuous-v0", "RTBEnv-discrete-v0"} <= {*listed.split()}
     assert has_jax == "False"
     assert done.stderr == ""
 

@@ -1,4 +1,4 @@
-"""What a policy is, and how a rule that chooses a bid multiplier acts in an environment with discrete actions."""
+"""What a policy is, and how a rule that chooses a bid multiplier acts where actions have another form."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
 from rtb_envs.random import Stream
 
@@ -54,6 +55,25 @@ class BiddingParams(Protocol):
         """The multiplier of each discrete action, or None where the action is the multiplier itself."""
 
 
+class BidCurveParams(BiddingParams, Protocol):
+    """The numbers of a market whose actions are bid curves: a participation rate, and bids at K relative rates.
+
+    A relative rate is a predicted rate times the market's scaler, by default the predicted rate over its mean.
+    """
+
+    @property
+    def bid_curve_knots(self) -> Array | None:
+        """The relative rates at which bids are given [K], rising."""
+
+    @property
+    def standard_bid_price(self) -> Array:
+        """The bid at multiplier 1 of an impression of relative rate 1."""
+
+    @property
+    def largest_bid(self) -> Array:
+        """The highest bid that an action may hold."""
+
+
 class ObservationKeys(Protocol):
     """The configuration of an environment that names the entries of its observation."""
 
@@ -94,6 +114,35 @@ class Discretized:
         return jnp.argmin(distance).astype(jnp.int32), (memory, log_meanings)
 
 
+def bid_curve_action(bids: Array, largest_bid: Array, participation_rate: ArrayLike = 1.0) -> Array:
+    """The action float32[1 + K] that takes part in this share of the auctions with these ``bids`` [K], clipped."""
+    rate = jnp.clip(jnp.asarray(participation_rate, jnp.float32), 0, 1)
+    bids = jnp.clip(jnp.asarray(bids, jnp.float32), 0, jnp.asarray(largest_bid, jnp.float32))
+    return jnp.concatenate([rate[None], bids])
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class StraightCurve:
+    """A rule that chooses a multiplier, acting by the bid curve through the origin that bids by it in every auction."""
+
+    rule: Policy
+
+    def init(self, params: Any) -> tuple[Any, Array, Array]:
+        unit_bids = jnp.asarray(params.standard_bid_price * params.bid_curve_knots)
+        return self.rule.init(params), unit_bids, jnp.asarray(params.largest_bid)
+
+    def act(
+        self, stream: Stream, carry: tuple[Any, Array, Array], observation: Array
+    ) -> tuple[Array, tuple[Any, Array, Array]]:
+        memory, unit_bids, largest_bid = carry
+        multiplier, memory = self.rule.act(stream, memory, observation)
+        return bid_curve_action(multiplier.reshape(()) * unit_bids, largest_bid), (memory, unit_bids, largest_bid)
+
+
 def suited(rule: Policy, params: BiddingParams) -> Policy:
     """``rule``, which chooses a multiplier float32[1], in the form that the actions of ``params`` ask for."""
-    return rule if params.action_meanings is None else Discretized(rule)
+    if params.action_meanings is not None:
+        return Discretized(rule)
+    # A market need not know of bid curves.
+    return rule if getattr(params, "bid_curve_knots", None) is None else StraightCurve(rule)

@@ -13,13 +13,19 @@ from rtb_envs.random import Stream
 from tests.agents.recall import Recall
 
 
+CURVE_RULES = [
+    "bid_shading", "constant_bid", "dual_ogd", "mcpc", "ortb1", "ortb2", "random_bid", "rlb", "throttling", "truthful",
+]  # fmt: skip
+MULTIPLIER_RULES = [name for name in registry.rules() if name not in {*CURVE_RULES, "constant"}]
+
+
 @pytest.fixture(scope="module", params=["AdAuction-v0", "AdAuctionDiscrete-v0"])
 def env(request):
     return rtb_envs.make(request.param)
 
 
-@pytest.mark.parametrize("name", registry.rules())
-def test_every_rule_acts_within_the_action_space(env, name):
+@pytest.mark.parametrize("name", ["constant", *MULTIPLIER_RULES])
+def test_every_rule_of_multipliers_acts_within_the_action_space(env, name):
     params = env.default_params
     space = env.action_space(params)
     options = {"action": space.sample()} if name == "constant" else {}
@@ -30,8 +36,33 @@ def test_every_rule_acts_within_the_action_space(env, name):
     assert space.contains(np.asarray(action, space.dtype))
 
 
+@pytest.fixture(scope="module")
+def curve_env():
+    small = {"horizon": 4, "search_volume_mean": 50.0, "search_volume_std": 5.0}
+    return rtb_envs.make("AdAuctionBidCurve-v0", objective="click", cost_indicator="impression", **small)
+
+
+@pytest.mark.parametrize("name", [*CURVE_RULES, *MULTIPLIER_RULES])
+def test_every_rule_plays_the_auction_of_bid_curves_within_its_action_space(curve_env, name):
+    params = curve_env.default_params
+    rule = registry.make_rule(name, curve_env)
+    space = curve_env.action_space(params)
+    carry = rule.init(params)
+    for t, remaining in enumerate((3000, 2000, 1, 1)):
+        observation = np.float32([t, remaining, 0.1, 50, 0.5, 3, 1])
+        action, carry = rule.act(Stream.from_key(jax.random.key(t)), carry, observation)
+        assert space.contains(np.asarray(action))
+        assert action[1:].max() > 0
+
+
+@pytest.mark.parametrize("name", CURVE_RULES)
+def test_a_rule_for_bid_curves_is_refused_where_actions_are_none(env, name):
+    with pytest.raises(ValueError, match='action_kind must be "bid_curve"'):
+        registry.make_rule(name, env)
+
+
 def test_the_names_are_listed():
-    assert {"adaptive_pacing", "constant", "linear", "pid", "random"} <= set(registry.rules())
+    assert {*CURVE_RULES, "adaptive_pacing", "constant", "linear", "pid", "random"} <= set(registry.rules())
     assert registry.rules() == sorted(registry.rules())
     assert registry.learners() == ["ppo"]
 

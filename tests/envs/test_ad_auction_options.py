@@ -7,7 +7,7 @@ import pytest
 import rtb_envs
 
 NAN, INFINITY = float("nan"), float("inf")
-ID, DISCRETE = "AdAuction-v0", "AdAuctionDiscrete-v0"
+ID, DISCRETE, CURVE = "AdAuction-v0", "AdAuctionDiscrete-v0", "AdAuctionBidCurve-v0"
 
 
 class NoMethods:
@@ -77,12 +77,19 @@ WRONG_OPTIONS = [
     (ID, "multiplier_low", -0.1, ValueError, "-0.1", "a finite number in [0, "),
     (ID, "multiplier_low", 20.0, ValueError, "10.0", "a finite number in (20, "),
     (ID, "multiplier_high", 0.05, ValueError, "0.05", "a finite number in (0.1, "),
-    (ID, "action_kind", "binary", ValueError, "'binary'", "'continuous', 'discrete'"),
+    (ID, "action_kind", "binary", ValueError, "'binary'", "'continuous', 'discrete', 'bid_curve'"),
     (DISCRETE, "n_actions", 1, ValueError, "1", "an integer in [2, 100000]"),
     (DISCRETE, "n_actions", 10.0, TypeError, "10.0", "an integer"),
     (DISCRETE, "action_meanings", [1.0, 2.0], ValueError, "(2,)", "shape (10,)"),
     (DISCRETE, "action_meanings", np.linspace(0, 1, 10), ValueError, "0.0 at (0,)", "[0.1, 10]"),
     (DISCRETE, "multiplier_low", 0.0, ValueError, "0.0", "positive unless action_meanings are given"),
+    (CURVE, "bid_curve_knots", [1.0], ValueError, "[1.0]", "2 to 64 numbers"),
+    (CURVE, "bid_curve_knots", np.arange(1, 66), ValueError, "65", "2 to 64 numbers"),
+    (CURVE, "bid_curve_knots", 17, ValueError, "17", "2 to 64 numbers"),
+    (CURVE, "bid_curve_knots", [0.0, 1.0], ValueError, "0.0 at (0,)", "finite numbers in [1e-06, 1e+06]"),
+    (CURVE, "bid_curve_knots", [1.0, NAN], ValueError, "nan at (1,)", "finite numbers"),
+    (CURVE, "bid_curve_knots", [1.0, 2.0, 2.0], ValueError, "[1.0, 2.0, 2.0]", "increasing"),
+    (CURVE, "bid_curve_knots", ["low", "high"], TypeError, "'low'", "an array of numbers"),
     (ID, "observation_keys", (), TypeError, "()", "a non-empty tuple of names"),
     (ID, "observation_keys", "timestep", TypeError, "'timestep'", "a non-empty tuple of names"),
     (ID, "observation_keys", ("budget",), ValueError, "'budget'", "'timestep', 'remaining_budget'"),
@@ -116,26 +123,31 @@ def test_a_wrong_option_is_refused_by_name_with_what_it_got_and_what_it_takes(
     assert allowed in message
 
 
-@pytest.fixture(scope="module", params=[ID, DISCRETE])
+@pytest.fixture(scope="module", params=[ID, DISCRETE, CURVE])
 def env(request):
     env = gymnasium.make(request.param, horizon=3, n_ads=4, n_users=4, search_volume_mean=20.0, search_volume_std=2.0)
     yield env
     env.close()
 
 
-# Refused by both kinds of action space, by the continuous and by the discrete one.
+# Refused by every kind of action space, by the continuous, by the discrete one, by that of bid curves.
 WRONG_ACTIONS = {
-    "both": [None, "1.0", [0.5, 1.0], np.ones((2, 1)), {}, np.nan, -1],
+    "all": [None, "1.0", [0.5, 1.0], np.ones((2, 1)), {}, np.nan, -1],
     ID: [[0.05], [10.5], [NAN], [INFINITY], [-INFINITY], 1.0, [[1.0]], [1 + 1j]],
     DISCRETE: [10, 1.0, np.array([1]), True, np.float32(2), 2**40],
+    CURVE: [np.ones(17), [1.5, *[9.0] * 17], [1.0, *[9.0] * 16, 9000.0], [NAN, *[9.0] * 17], [1.0, *[-1.0] * 17]],
+}
+RIGHT_ACTIONS = {
+    ID: np.array([1.0], np.float32),
+    DISCRETE: 4,
+    CURVE: np.array([1.0, *np.geomspace(3, 800, 17)], np.float32),
 }
 
 
 def test_a_wrong_action_is_refused_and_changes_nothing(env):
-    discrete = isinstance(env.action_space, gymnasium.spaces.Discrete)
-    right = 4 if discrete else np.array([1.0], np.float32)
+    right = RIGHT_ACTIONS[env.spec.id]
     outcomes = []
-    for wrong_actions in ([], WRONG_ACTIONS["both"] + WRONG_ACTIONS[DISCRETE if discrete else ID]):
+    for wrong_actions in ([], WRONG_ACTIONS["all"] + WRONG_ACTIONS[env.spec.id]):
         observation, _ = env.reset(seed=5)
         for wrong in wrong_actions:
             with pytest.raises((ValueError, TypeError), match="action must"):

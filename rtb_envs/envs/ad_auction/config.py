@@ -13,6 +13,7 @@ Objective = Literal["conversion", "click"]
 CostIndicator = Literal["click", "impression", "conversion"]
 BudgetRule = Literal["stop", "skip"]
 Compat = Literal["rtbgym"]
+ActionKind = Literal["continuous", "discrete", "bid_curve"]
 
 OBSERVATION_KEYS = (
     "timestep",
@@ -44,6 +45,7 @@ class Config:
     cost_indicator: CostIndicator = "click"
     pricing: Pricing = "second_price"
     budget_rule: BudgetRule = "stop"
+    action_kind: ActionKind = "continuous"
     observation_keys: tuple[str, ...] = OBSERVATION_KEYS
     generator: Generator = "counter"
     compat: Compat | None = None
@@ -58,6 +60,7 @@ class Config:
         validation.choice("cost_indicator", self.cost_indicator, get_args(CostIndicator))
         validation.choice("pricing", self.pricing, PRICINGS)
         validation.choice("budget_rule", self.budget_rule, get_args(BudgetRule))
+        validation.choice("action_kind", self.action_kind, get_args(ActionKind))
         validation.choice("generator", self.generator, GENERATORS)
         validation.choice("compat", self.compat, (None, *get_args(Compat)))
         if not isinstance(self.observation_keys, tuple) or not self.observation_keys:

@@ -10,29 +10,33 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
-from rtb_envs.auctions.hindsight import fractional_knapsack, multiplier_ceiling
 from rtb_envs.auctions.mechanisms import clearing_price, wins
 from rtb_envs.core import Environment, Info, RenderPanel
+from rtb_envs.envs.ad_auction.bidding import read_action
 from rtb_envs.envs.ad_auction.config import MAX_BID, Config
+from rtb_envs.envs.ad_auction.hindsight import hindsight, market_distribution
 from rtb_envs.envs.ad_auction.noise import Auctions, Drawn, Noise
 from rtb_envs.envs.ad_auction.params import Params
 from rtb_envs.envs.ad_auction.settlement import AuctionResult, StepTotals, ratio, settle
 from rtb_envs.envs.ad_auction.state import Hindsight, Offer, State
+from rtb_envs.policies.market_distribution import MarketDistribution
 from rtb_envs.random import Stream
 
 
 class AdAuction(Environment[Params, State, Noise]):
-    """Pace a budget over an episode of auctions by one bid multiplier a step.
+    """Pace a budget over an episode of auctions by one bid multiplier, or one bid curve, a step.
 
     Each step holds ``search_volume`` auctions, one after another. In each the bid is
-    floor(multiplier * rate * standard_bid_price * scaler), ``rate`` the click or conversion rate of the pair of ad and
-    user; the impression is won if the bid exceeds the market price; a click and then a conversion may follow. The
-    ``cost_indicator`` event is charged the integer price. The model is RTBGym's (Kiyohara et al., SCOPE-RL, 2023).
+    floor(multiplier * rate * standard_bid_price * scaler), or lies on the bid curve over rate * scaler; ``rate`` is the
+    click or conversion rate of the pair of ad and user. The impression is won if the bid exceeds the market price; a
+    click and then a conversion may follow. The ``cost_indicator`` event is charged the integer price. The model is
+    RTBGym's (Kiyohara et al., SCOPE-RL, 2023).
 
     - Observation: float32[7], see ``OBSERVATION_KEYS``; any sub-sequence on request.
-    - Action: float32[1] in [multiplier_low, multiplier_high], or int32 in 0..n_actions-1 meaning ``action_meanings``.
+    - Action: float32[1] in [multiplier_low, multiplier_high], or int32 in 0..n_actions-1 meaning ``action_meanings``,
+      or float32[1 + K], a participation rate and the bids at the K relative rates ``bid_curve_knots``.
     - Reward: kept conversions (or clicks) of the step.
     - Termination: after ``horizon`` steps. Never truncated.
     - State: ``State``; hidden from the observation are the drift's sign and the shock's step.
@@ -70,10 +74,13 @@ class AdAuction(Environment[Params, State, Noise]):
 
     @property
     def action_scale(self) -> Literal["linear", "log"]:
-        return "log"
+        return "linear" if self.config.action_kind == "bid_curve" else "log"
 
     def observation_space(self, params: Params) -> gymnasium.spaces.Box:
         budget = float(params.initial_budget)
+        largest_multiplier = float(params.multiplier_high)
+        if self.config.action_kind == "bid_curve":
+            largest_multiplier = float(params.largest_bid / params.standard_bid_price)
         infinite = self.config.compat == "rtbgym"
         high = {
             "timestep": float(params.horizon),
@@ -82,14 +89,20 @@ class AdAuction(Environment[Params, State, Noise]):
             "cost_per_mille": np.inf if infinite else 1000 * budget,
             "win_rate": 1.0,
             "reward": np.inf if infinite else float(self.config.largest_search_volume),
-            "multiplier": np.inf if infinite else max(float(params.multiplier_high), 1.0),
+            "multiplier": np.inf if infinite else max(largest_multiplier, 1.0),
         }
         bound = np.array([high[key] for key in self.config.observation_keys], np.float32)
         return gymnasium.spaces.Box(np.zeros_like(bound), bound, dtype=np.float32)
 
     def action_space(self, params: Params) -> gymnasium.spaces.Space[Any]:
-        if params.action_meanings is not None:
+        if self.config.action_kind == "discrete":
+            assert params.action_meanings is not None
             return gymnasium.spaces.Discrete(params.action_meanings.shape[0])
+        if self.config.action_kind == "bid_curve":
+            assert params.bid_curve_knots is not None
+            highest = np.full(1 + params.bid_curve_knots.shape[0], params.largest_bid, np.float32)
+            highest[0] = 1
+            return gymnasium.spaces.Box(np.zeros_like(highest), highest, dtype=np.float32)
         low, high = np.float32(params.multiplier_low), np.float32(params.multiplier_high)
         return gymnasium.spaces.Box(low, high, (1,), np.float32)
 
@@ -119,17 +132,18 @@ class AdAuction(Environment[Params, State, Noise]):
     def transition(
         self, state: State, action: Array, noise: Noise, params: Params
     ) -> tuple[State, Array, Array, Array, Info]:
-        multiplier = self.multiplier(action, params)
+        bidding = read_action(action, params, self.config.action_kind)
         # RTBGym takes the volume of the entry before, in the first step that of the last entry.
         volume_t = (state.t - 1) % params.horizon if self.config.compat == "rtbgym" else state.t
         volume = noise.search_volume(params, volume_t)
 
         def run(index: Int[Array, "*auctions"]) -> AuctionResult:
-            offer, auctions = self._offer(index, noise, state, params)
-            return self._resolve(offer, auctions.response_uniform, multiplier, params)
+            offer, auctions = self.offer(index, noise, state, params)
+            bid = bidding.bid(offer.unit_bid, index, noise)
+            return self._resolve(offer, auctions.response_uniform, bid, params)
 
         step = settle(run, volume, state.remaining_budget, self.config.max_auctions, self.config.budget_rule)
-        return self._advance(state, multiplier, step, noise, params)
+        return self._advance(state, bidding.multiplier, step, noise, params)
 
     def observe(self, state: State, params: Params) -> Array:
         values = {
@@ -143,49 +157,15 @@ class AdAuction(Environment[Params, State, Noise]):
         }
         return jnp.stack([values[key].astype(float) for key in self.config.observation_keys])
 
-    def multiplier(self, action: Array, params: Params) -> Float[Array, ""]:
-        """The bid multiplier that an action means, clipped to the action space; NaN means the lowest."""
-        if params.action_meanings is not None:
-            index = jnp.clip(action.astype(jnp.int32), 0, params.action_meanings.shape[0] - 1)
-            return params.action_meanings[index.reshape(())]
-        value = jnp.nan_to_num(action.reshape(()), nan=-jnp.inf, posinf=jnp.inf, neginf=-jnp.inf)
-        return jnp.clip(value, params.multiplier_low, params.multiplier_high)
-
     def hindsight(self, key: Array, params: Params) -> Hindsight:
         """What a clairvoyant bidder could have earned in the episode of ``key``; vmappable over keys."""
-        offers, in_play = self._episode_offers(key, params)
-        per_conversion = self.config.objective == "conversion"
-        value = offers.click_rate * (offers.conversion_rate if per_conversion else 1.0)
-        converted = offers.click_rate * offers.conversion_rate
-        charged: dict[str, Array | float] = {"impression": 1.0, "click": offers.click_rate, "conversion": converted}
-        lowest_bid = jnp.maximum(jnp.floor(offers.price) + 1, jnp.ceil(params.reserve_price))
-        lowest_price = clearing_price(
-            lowest_bid, offers.price, self.config.pricing, params.reserve_price, params.hybrid_weight
-        )
-        cost = charged[self.config.cost_indicator] * jnp.floor(lowest_price)
-        value = jnp.where(in_play, value, 0.0)
-        threshold = lowest_bid / jnp.maximum(offers.unit_bid, 1e-12)
-        optimum = fractional_knapsack(value.reshape(-1), cost.reshape(-1), params.initial_budget)
-        ceiling = multiplier_ceiling(
-            value, cost, threshold, in_play, params.initial_budget, params.multiplier_low, params.multiplier_high
-        )
-        return Hindsight(optimum, ceiling)
+        return hindsight(self, key, params)
 
-    def _episode_offers(self, key: Array, params: Params) -> tuple[Offer, Bool[Array, "steps auctions"]]:
-        """Every auction of an episode, and which of them take place."""
-        start = self.initial(self.reset_noise(key, params), params)
-        index = jnp.arange(self.config.largest_search_volume)
+    def market_distribution(self, params: Params) -> MarketDistribution:
+        """What logs of earlier episodes tell of prices and rates; ``params`` must be concrete."""
+        return market_distribution(self, params)
 
-        def one_step(t: Array) -> tuple[Offer, Array]:
-            state = replace(start, t=t)
-            noise = self.noise(key, state, params)
-            volume_t = (t - 1) % params.horizon if self.config.compat == "rtbgym" else t
-            in_play = (index < noise.search_volume(params, volume_t)) & (t < params.horizon)
-            return self._offer(index, noise, state, params)[0], in_play
-
-        return jax.vmap(one_step)(jnp.arange(self.config.max_horizon, dtype=jnp.int32))
-
-    def _offer(
+    def offer(
         self, index: Int[Array, "*auctions"], noise: Noise, state: State, params: Params
     ) -> tuple[Offer, Auctions]:
         """What is on offer in the auctions ``index`` of the state's step, whatever is bid."""
@@ -212,10 +192,9 @@ class AdAuction(Environment[Params, State, Noise]):
         return params.standard_bid_price / mean
 
     def _resolve(
-        self, offer: Offer, response_uniform: Float[Array, "*auctions"], multiplier: Float[Array, ""], params: Params
+        self, offer: Offer, response_uniform: Float[Array, "*auctions"], bid: Float[Array, "*auctions"], params: Params
     ) -> AuctionResult:
-        """Bid, auction, charge and response."""
-        bid = jnp.minimum(jnp.floor(multiplier * offer.unit_bid), MAX_BID)
+        """Auction, charge and response."""
         impression = wins(bid, offer.price, params.reserve_price)
         price = clearing_price(bid, offer.price, self.config.pricing, params.reserve_price, params.hybrid_weight)
         click = impression & (response_uniform < offer.click_rate)

@@ -55,6 +55,9 @@ class Noise(Protocol):
     def auctions(self, index: Int[Array, "*auctions"], params: Params, t: Int[Array, ""]) -> Auctions:
         """The draws of the auctions ``index`` of step ``t``."""
 
+    def participation(self, index: Int[Array, "*auctions"]) -> Float[Array, "*auctions"]:
+        """A uniform for each auction ``index`` of the step: a bidder with participation rate q takes part iff U < q."""
+
     def hidden(self, params: Params) -> Hidden:
         """The episode's hidden market."""
 
@@ -82,6 +85,9 @@ class Drawn:
         user = _identity(draw.uniform(1), params.user_features.shape[0], params.derived.user_cumulative, t)
         price = params.derived.market_price.price(self.stream.site(_PRICE).at(index), ad, t)
         return Auctions(ad, user, price, draw.uniform(2))
+
+    def participation(self, index: Int[Array, "*auctions"]) -> Float[Array, "*auctions"]:
+        return self.stream.site(_IMPRESSION).uniform(index, 3)
 
     def hidden(self, params: Params) -> Hidden:
         stream = self.stream.site(_EPISODE)
@@ -112,18 +118,25 @@ class Recorded:
 
     ``response_uniform`` of a record with separate click and conversion uniforms (u, v) is v * ctr where u < ctr and u
     elsewhere. Asking beyond the recorded auctions repeats the last; ``transition`` ignores what is beyond the volume.
+    Without ``participation_uniform`` whoever has a positive participation rate takes part.
     """
 
     volume: Int[Array, ""]
     recorded: Auctions
     episode: Hidden
     first: FirstObservation
+    participation_uniform: Float[Array, "auctions"] | None = None
 
     def search_volume(self, params: Params, t: Int[Array, ""]) -> Int[Array, ""]:
         return self.volume
 
     def auctions(self, index: Int[Array, "*auctions"], params: Params, t: Int[Array, ""]) -> Auctions:
         return Auctions(*(field.at[index].get(mode="clip") for field in self.recorded))
+
+    def participation(self, index: Int[Array, "*auctions"]) -> Float[Array, "*auctions"]:
+        if self.participation_uniform is None:
+            return jnp.zeros(index.shape)
+        return self.participation_uniform.at[index].get(mode="clip")
 
     def hidden(self, params: Params) -> Hidden:
         return self.episode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from rtb_envs.envs.ad_auction.config import (
     MAX_BUDGET,
     MAX_VOLUME,
     OBSERVATION_KEYS,
+    ActionKind,
     BudgetRule,
     Compat,
     Config,
@@ -30,8 +31,8 @@ from rtb_envs.envs.ad_auction.predictor import predicted_rates
 from rtb_envs.random import NORMAL_BOUND, Generator
 from rtb_envs.users.traffic import hour_weights
 
-ActionKind = Literal["continuous", "discrete"]
 _LARGE = 1e9
+MAX_KNOTS = 64
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,9 @@ class Options:
     n_actions: int = 10
     action_meanings: Any = None
     """[n_actions] multipliers of the discrete actions; None spaces them evenly in the logarithm."""
+    bid_curve_knots: Any = None
+    """[K] relative rates at which a bid curve is given, increasing, 2 <= K <= 64; None is 17 from 1/16 to 16, two an
+    octave."""
     observation_keys: Any = OBSERVATION_KEYS
     # Compilation
     max_auctions: int | None = None
@@ -154,6 +158,7 @@ class Options:
             cost_indicator=self.cost_indicator,
             pricing=self.pricing,
             budget_rule=self.budget_rule,
+            action_kind=self.action_kind,
             observation_keys=tuple(keys) if isinstance(keys, list) else keys,
             generator=self.generator,
             compat=self.compat,
@@ -214,6 +219,7 @@ class Options:
             multiplier_low=_float(self.multiplier_low),
             multiplier_high=_float(self.multiplier_high),
             action_meanings=self._action_meanings(),
+            bid_curve_knots=self._bid_curve_knots(),
         )
         if self.reward_predictor is None:
             return params.replace()
@@ -241,7 +247,7 @@ class Options:
         return _float(rate / rate.sum(axis=1, keepdims=True))
 
     def _action_meanings(self) -> jax.Array | None:
-        if self.action_kind == "continuous":
+        if self.action_kind != "discrete":
             return None
         low, high = self.multiplier_low, self.multiplier_high
         if self.action_meanings is not None:
@@ -251,6 +257,19 @@ class Options:
         meanings = np.geomspace(low, high, self.n_actions)
         meanings[[0, -1]] = low, high  # powers may round beyond the ends, which actions must not leave
         return _float(meanings)
+
+    def _bid_curve_knots(self) -> jax.Array | None:
+        if self.action_kind != "bid_curve":
+            return None
+        if self.bid_curve_knots is None:
+            return _float(2.0 ** np.linspace(-4, 4, 17))
+        lengths = [(length,) for length in range(2, MAX_KNOTS + 1)]
+        if np.shape(self.bid_curve_knots) not in lengths:
+            raise ValueError(f"bid_curve_knots must be 2 to {MAX_KNOTS} numbers, got {self.bid_curve_knots!r}")
+        knots = validation.array("bid_curve_knots", self.bid_curve_knots, lengths, 1e-6, 1e6)
+        if (np.diff(knots) <= 1e-3 * knots[1:]).any():
+            raise validation.wrong_value("bid_curve_knots", "increasing by a thousandth at least", self.bid_curve_knots)
+        return _float(knots)
 
 
 def option_names() -> tuple[str, ...]:

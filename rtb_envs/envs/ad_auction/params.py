@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 
 from rtb_envs.auctions.market_prices import MarketPrice
 from rtb_envs.compile import jit
+from rtb_envs.envs.ad_auction.config import MAX_BID
 from rtb_envs.users.response import Response
 
 
@@ -90,8 +91,16 @@ class Params:
     multiplier_low: Float[Array, ""]
     multiplier_high: Float[Array, ""]
     action_meanings: Float[Array, "actions"] | None
-    """The multiplier of each discrete action; None in the continuous environment."""
+    """The multiplier of each discrete action; None where actions are not discrete."""
+    bid_curve_knots: Float[Array, "knots"] | None
+    """The relative rates (predicted rate times scaler) at which a bid curve is given; None where actions are none."""
     derived: Derived | None = None
+
+    @property
+    def largest_bid(self) -> Float[Array, ""]:
+        """The highest bid of a bid curve: the largest multiplier's at the last knot. Needs ``bid_curve_knots``."""
+        assert self.bid_curve_knots is not None
+        return jnp.minimum(self.multiplier_high * self.standard_bid_price * self.bid_curve_knots[-1], MAX_BID)
 
     def replace(self, **changes: Any) -> Params:
         """These parameters with some numbers changed and everything derived built anew."""
