@@ -18,4 +18,4 @@ def annealed(learning_rate: ArrayLike, annealing_updates: ArrayLike | None, upda
 def linear(first: ArrayLike, last: ArrayLike, duration: ArrayLike, updates: Array) -> Array:
     """From ``first`` straight to ``last``, reached after ``duration`` updates and kept."""
     share = jnp.minimum(updates / duration, 1)
-    return jnp.asarray(first + share * (last - jnp.asarray(first)), float)
+    return jnp.asarray((1 - share) * first + share * last, float)
