@@ -9,34 +9,18 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import Array, lax
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from agents.advantages import generalized_advantages, relative_to_market
+from agents.collection import LEARNER, Playing, Rollout, begin, begin_anew, play
 from agents.distributions import actions_of
 from agents.memory import Memory
 from agents.network_policy import NetworkPolicy, PolicySpec
 from agents.networks import Actor, Critic
 from agents.normalization import ObservationNormalizer, RewardNormalizer
 from agents.ppo_settings import PPOSettings
-from rtb_envs.core import Environment, Lanes, autoreset_batch, reset_where, start_batch
-from rtb_envs.random import TRAIN, lane_keys
-
-LEARNER = 4
-"""Purpose of the learner's own randomness, apart from the lanes of ``rtb_envs.random``."""
-
-
-class Rollout(NamedTuple):
-    """What the policy met; every array leads with [num_steps, num_envs]."""
-
-    view: Float[Array, "steps lanes 1+decays *observation"]
-    """The observation and the averages of those before it."""
-    latent: Array
-    log_density: Float[Array, "steps lanes"]
-    reward: Float[Array, "steps lanes"]
-    terminated: Bool[Array, "steps lanes"]
-    truncated: Bool[Array, "steps lanes"]
-    final_view: Float[Array, "steps lanes 1+decays *observation"]
-    """What the step led to: the view of the episode's true last observation where it ended."""
+from agents.schedules import annealed
+from rtb_envs.core import Environment, Lanes
 
 
 class Samples(NamedTuple):
@@ -105,29 +89,21 @@ class PPO:
         observations = ObservationNormalizer.start(self._spec.view_shape)
         features = observations.features(jnp.zeros(self._spec.view_shape))
         weights = {"actor": self._actor.init(actor_key, features), "critic": self._critic.init(critic_key, features)}
-        markets = lane_keys(seed, TRAIN, s.num_envs // s.lanes_per_market)
+        playing = begin(self.env, self._spec, seed, s.num_envs, params, s.params_axis, s.lanes_per_market)
         return LearnerState(
             weights=weights,
             optimizer=self._optimizer.init(weights),
             observations=observations,
-            rewards=RewardNormalizer.start((s.num_envs,)),
-            lanes=start_batch(self.env, jnp.repeat(markets, s.lanes_per_market), params, s.params_axis),
-            memory=self._blank_memory(),
-            episode_return=jnp.zeros(s.num_envs),
+            rewards=RewardNormalizer.start(playing.episode_return.shape),
+            **playing._asdict(),
             key=key,
             updates=jnp.zeros((), jnp.int32),
         )
 
     def restart(self, state: LearnerState, params: Any) -> LearnerState:
         """``state`` with a new episode begun in every lane, as is due when the market changes under them."""
-        mask = jnp.ones_like(state.lanes.over)
-        return replace(
-            state,
-            lanes=reset_where(self.env, mask, state.lanes, params, self.settings.params_axis),
-            memory=self._blank_memory(),
-            rewards=state.rewards.restart(),
-            episode_return=jnp.zeros_like(state.episode_return),
-        )
+        playing = begin_anew(self.env, self._spec, state.lanes, params, self.settings.params_axis)
+        return replace(state, **playing._asdict(), rewards=state.rewards.restart())
 
     def update(self, state: LearnerState, params: Any) -> tuple[LearnerState, dict[str, Array]]:
         """One iteration: a rollout in the market ``params``, then epochs of minibatch steps.
@@ -162,38 +138,17 @@ class PPO:
         return self._value(state.weights, state.observations.features(view))
 
     def _collect(self, state: LearnerState, params: Any, key: Array) -> tuple[LearnerState, Rollout, dict[str, Array]]:
-        """Act for ``num_steps`` in every lane."""
+        """Act for ``num_steps`` in every lane; told is the log density of the choice."""
 
-        remember = jax.vmap(lambda memory, observation: memory.remember(observation, self._spec.memory_decays))
-
-        def step(carry: tuple[Any, ...], key: Array) -> tuple[tuple[Any, ...], Rollout]:
-            lanes, memory, episode_return, ended, ended_return = carry
-            memory, view = remember(memory, lanes.observation)
+        def act(key: Array, view: Array) -> tuple[Array, Array]:
             distribution = self._spec.distribution(state.weights["actor"], state.observations.features(view))
             latent = distribution.sample(key)
-            lanes, outcome = autoreset_batch(
-                self.env, lanes, self._spec.actions.to_action(latent), params, params_axis=self.settings.params_axis
-            )
-            over = outcome.terminated | outcome.truncated
-            episode_return = episode_return + outcome.reward
-            ended, ended_return = ended + jnp.sum(over), ended_return + jnp.sum(episode_return, where=over)
-            seen = Rollout(
-                view,
-                latent,
-                distribution.log_density(latent),
-                outcome.reward,
-                outcome.terminated,
-                outcome.truncated,
-                remember(memory, outcome.final_observation)[1],
-            )
-            memory = jax.tree.map(lambda x: jnp.where(over.reshape(-1, *(1,) * (x.ndim - 1)), 0, x), memory)
-            return (lanes, memory, jnp.where(over, 0, episode_return), ended, ended_return), seen
+            return latent, distribution.log_density(latent)
 
-        start = (state.lanes, state.memory, state.episode_return, jnp.zeros((), jnp.int32), jnp.zeros(()))
+        playing = Playing(state.lanes, state.memory, state.episode_return)
         keys = jax.random.split(key, self.settings.num_steps)
-        (lanes, memory, episode_return, ended, ended_return), rollout = lax.scan(step, start, keys)
-        metrics = {"episodes": ended, "mean_episode_return": ended_return / jnp.maximum(ended, 1)}
-        return replace(state, lanes=lanes, memory=memory, episode_return=episode_return), rollout, metrics
+        playing, rollout, metrics = play(self.env, self._spec, act, playing, params, self.settings.params_axis, keys)
+        return replace(state, **playing._asdict()), rollout, metrics
 
     def _samples(self, state: LearnerState, rollout: Rollout, reward: Array) -> tuple[Samples, Array]:
         """Features, advantages and value targets of a rollout, and the values before the update."""
@@ -217,7 +172,7 @@ class PPO:
         )
         features = state.observations.features(rollout.view)
         relative = relative_to_market(advantage, self.settings.lanes_per_market)
-        return Samples(features, rollout.latent, rollout.log_density, relative, advantage + value), value
+        return Samples(features, rollout.latent, rollout.told, relative, advantage + value), value
 
     def _optimize(self, state: LearnerState, samples: Samples, key: Array) -> tuple[Any, Any, dict[str, Array]]:
         """Epochs of gradient steps, each on the lanes of a minibatch; metrics are means over all of them."""
@@ -233,7 +188,7 @@ class PPO:
             return (weights, optimizer), metrics
 
         keys = jax.random.split(key, s.num_epochs)
-        orders = jax.vmap(jax.random.permutation, (0, None))(keys, s.num_envs)
+        orders = jax.vmap(jax.random.permutation, (0, None))(keys, samples.target.shape[1])
         (weights, optimizer), metrics = lax.scan(
             descend, (state.weights, state.optimizer), orders.reshape(s.num_epochs * s.num_minibatches, -1)
         )
@@ -261,18 +216,10 @@ class PPO:
         }
         return policy_loss + s.value_coefficient * value_loss - s.entropy_coefficient * entropy, metrics
 
-    def _blank_memory(self) -> Memory:
-        """The memories of lanes that all begin an episode."""
-        blank = Memory.start(self._spec.observation_shape, self._spec.memory_decays)
-        return jax.tree.map(lambda x: jnp.zeros((self.settings.num_envs, *x.shape), x.dtype), blank)
-
     def _value(self, weights: Any, features: Array) -> Array:
         value: Any = self._critic.apply(weights["critic"], features)
         return cast(Array, value)
 
     def _rate(self, state: LearnerState) -> Array:
         """The learning rate of this update."""
-        if self.settings.annealing_updates is None:
-            return jnp.asarray(self.settings.learning_rate, float)
-        left = jnp.maximum(1 - state.updates / self.settings.annealing_updates, 0)
-        return jnp.asarray(self.settings.learning_rate * left, float)
+        return annealed(self.settings.learning_rate, self.settings.annealing_updates, state.updates)

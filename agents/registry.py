@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from agents.dqn import DQN
+from agents.dqn_settings import DQNSettings
 from agents.ppo import PPO
 from agents.ppo_settings import PPOSettings
 from rtb_envs import validation
@@ -106,7 +108,7 @@ class _Algorithm:
     settings: type[Any]
 
 
-_LEARNERS = {"ppo": _Algorithm(PPO, PPOSettings)}
+_LEARNERS = {"dqn": _Algorithm(DQN, DQNSettings), "ppo": _Algorithm(PPO, PPOSettings)}
 
 
 def rules() -> list[str]:

@@ -60,3 +60,8 @@ register("AdAuctionDiscrete-v0", "rtb_envs.envs.ad_auction:make_ad_auction", act
 register("AdAuctionBidCurve-v0", "rtb_envs.envs.ad_auction:make_ad_auction", action_kind="bid_curve")
 register("RTBEnv-continuous-v0", "rtb_envs.rtbgym:make_rtb_env", action_kind="continuous")
 register("RTBEnv-discrete-v0", "rtb_envs.rtbgym:make_rtb_env", action_kind="discrete")
+register(
+    "AdAuctionAdjustment-v0",
+    "rtb_envs.envs.multiplier_adjustment:make_multiplier_adjustment",
+    market="AdAuction-v0",
+)

@@ -23,6 +23,7 @@ StageOptions = Callable[[int], dict[str, Any]]
 STAGE_OPTIONS: dict[str, StageOptions] = {
     "AdAuction-v0": curriculum_options,
     "AdAuctionDiscrete-v0": curriculum_options,
+    "AdAuctionAdjustment-v0": curriculum_options,
 }
 
 

@@ -32,7 +32,7 @@ def _value(text: str) -> Any:
 
 
 # Algorithms with the hyperparameter ``annealing_updates``, whose best value is the length of the run.
-ANNEALED = ("ppo",)
+ANNEALED = ("dqn", "ppo")
 
 Options = Annotated[dict[str, Any], BeforeValidator(_parsed)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]

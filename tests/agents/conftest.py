@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
+from agents.dqn import DQN
+from agents.dqn_settings import DQNSettings
 from agents.ppo import PPO
 from agents.ppo_settings import PPOSettings
 from rtb_envs.compile import jit
@@ -20,13 +22,27 @@ SMALL = PPOSettings(
     learning_rate=0.01,
 )
 
+SMALL_DQN = DQNSettings(
+    num_envs=64,
+    num_steps=4,
+    replay_size=8 * 256,
+    num_gradient_steps=8,
+    batch_size=128,
+    # The observation of the second step does not tell what the first was worth, so one step is not enough.
+    n_step=2,
+    target_period=16,
+    exploration_updates=50,
+    hidden_sizes=(16,),
+    learning_rate=0.01,
+)
+
 
 class Trained:
     """A learner, its compiled ``init`` and ``updates``, and the state that 150 updates reach from seed 0."""
 
-    def __init__(self, env):
-        self.learner = PPO(env, SMALL)
-        self.params = env.default_params
+    def __init__(self, learner):
+        self.learner = learner
+        self.params = learner.env.default_params
         self.init = jit(self.learner.init)
         self.updates = jit(self._updates)
         self.start = self.init(0, self.params)
@@ -47,9 +63,15 @@ class Trained:
 
 @pytest.fixture(scope="session")
 def discrete():
-    return Trained(Recall(discrete=True))
+    return Trained(PPO(Recall(discrete=True), SMALL))
 
 
 @pytest.fixture(scope="session")
 def continuous():
-    return Trained(Recall(discrete=False))
+    return Trained(PPO(Recall(discrete=False), SMALL))
+
+
+@pytest.fixture(scope="session")
+def valued():
+    """The discrete task learned by action values."""
+    return Trained(DQN(Recall(discrete=True), SMALL_DQN))

@@ -13,18 +13,7 @@ from agents.ppo_settings import PPOSettings
 from rtb_envs.compile import jit
 from tests.agents.conftest import SMALL
 from tests.agents.recall import Recall, Stipend
-
-
-def leaves(tree):
-    """The arrays of a pytree, keys as their words."""
-    is_key = lambda leaf: jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)  # noqa: E731
-    return [np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf) for leaf in jax.tree.leaves(tree)]
-
-
-def assert_same_bytes(one, other):
-    for a, b in zip(leaves(one), leaves(other), strict=True):
-        assert a.dtype == b.dtype
-        assert a.tobytes() == b.tobytes()
+from tests.agents.trees import assert_same_bytes, leaves
 
 
 def test_the_discrete_policy_finds_the_best_action_for_every_target(discrete):

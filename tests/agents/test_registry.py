@@ -8,6 +8,7 @@ import pytest
 
 import rtb_envs
 from agents import registry
+from agents.dqn import DQN
 from agents.ppo import PPO
 from rtb_envs.random import Stream
 from tests.agents.recall import Recall
@@ -64,7 +65,7 @@ def test_a_rule_for_bid_curves_is_refused_where_actions_are_none(env, name):
 def test_the_names_are_listed():
     assert {*CURVE_RULES, "adaptive_pacing", "constant", "linear", "pid", "random"} <= set(registry.rules())
     assert registry.rules() == sorted(registry.rules())
-    assert registry.learners() == ["ppo"]
+    assert registry.learners() == ["dqn", "ppo"]
 
 
 def test_every_rule_is_on_the_page_of_policies():
@@ -78,13 +79,16 @@ def test_a_learner_is_made_with_the_hyperparameters_that_differ():
     assert isinstance(learner, PPO)
     assert learner.settings.hidden_sizes == (4, 4)
     assert learner.steps_per_update == 8 * learner.settings.num_steps
+    learner = registry.make_learner("dqn", env, num_envs=64, n_step=2)
+    assert isinstance(learner, DQN)
+    assert learner.settings.n_step == 2
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda env: registry.make_rule("martingale", env), "name must be one of 'adaptive_pacing', 'alm'"),
-        (lambda env: registry.make_learner("sarsa", env), "name must be one of 'ppo', got 'sarsa'"),
+        (lambda env: registry.make_learner("sarsa", env), "name must be one of 'dqn', 'ppo', got 'sarsa'"),
         (
             lambda env: registry.make_learner("ppo", env, momentum=1),
             "hyperparameters of ppo must be among .*'momentum'",

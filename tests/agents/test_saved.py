@@ -14,7 +14,7 @@ from rtb_envs.adapters.gymnasium_vector import GymVectorEnv
 OBSERVATIONS = np.array([[0, 0.5], [1, 0], [0, -0.5], [0, 2]], np.float32)
 
 
-@pytest.fixture(params=["discrete", "continuous"])
+@pytest.fixture(params=["discrete", "continuous", "valued"])
 def trained(request):
     return request.getfixturevalue(request.param)
 
