@@ -18,7 +18,7 @@ FloatsLike = npt.ArrayLike
 
 
 def competitive_ratio(value: FloatsLike, optimum: FloatsLike) -> float:
-    """Sum of ``value`` over sum of ``optimum``, R/R*: episodes count by their worth. 0 where there was nothing to win."""
+    """Sum of ``value`` over sum of ``optimum``, R/R*: episodes count by their worth; 0 for no optimum."""
     total = float(np.sum(optimum, dtype=np.float64))
     return float(np.sum(value, dtype=np.float64)) / total if total > 0 else 0.0
 
@@ -49,7 +49,10 @@ def pacing_error(spend_by_step: FloatsLike, budget: FloatsLike, planned_share: F
 
 
 def traffic_plan(volume: FloatsLike) -> Floats:
-    """The share of the episode's traffic seen by the end of each step, for ``volume`` >= 0 [steps] with a positive sum."""
+    """The share of an episode's traffic seen by the end of each step.
+
+    ``volume`` >= 0 [steps] are the auctions of each step; ValueError unless their sum is positive.
+    """
     traffic = np.asarray(volume, np.float64)
     if not traffic.sum() > 0:
         raise validation.wrong_value("volume", "with a positive sum", volume)
@@ -134,7 +137,7 @@ def interquartile_mean(values: FloatsLike, axis: int = -1) -> Floats:
 def stratified_interquartile_mean(
     scores: FloatsLike, num_samples: int = 2000, confidence: float = 0.95, seed: int = 0
 ) -> Estimate:
-    """The interquartile mean over all of ``scores`` [tasks, runs], with a bootstrap interval over the runs of each task.
+    """The interquartile mean of all ``scores`` [tasks, runs], with a bootstrap interval over the runs of each task.
 
     Runs are resampled within each task, as Agarwal et al. (NeurIPS 2021) do, by the same indices at every call with the
     same shape. Raises ValueError for fewer than 2 runs.

@@ -36,7 +36,7 @@ ROOMS = {
     "policies": {"auctions", "users", *GROUND},
     "core": {"registry", *GROUND},
     "envs": SIMULATORS - {"envs"},
-    "metrics": {"core", *GROUND},
+    "metrics": GROUND,
     "render": {"core", *GROUND},
     "logs": {"core", *GROUND},
     "rollouts": {"core", "policies", "metrics", "logs", *GROUND},

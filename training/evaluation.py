@@ -22,7 +22,7 @@ from rtb_envs.policies.policy import Policy
 from rtb_envs.random import Stream, lane_keys
 
 Floats = NDArray[np.float64]
-_VALUE_TOTALS = {"conversion": "episode_expected_conversion", "click": "episode_click"}
+VALUE_TOTALS = {"conversion": "episode_expected_conversion", "click": "episode_click"}
 _POLICY_SITE = 1
 
 
@@ -60,7 +60,7 @@ class Judge:
         self.num_steps = num_steps
         self.has_bounds = hasattr(env, "hindsight")
         objective = getattr(getattr(env, "config", None), "objective", "")
-        self.value_total = _VALUE_TOTALS.get(objective, "episode_return")
+        self.value_total = VALUE_TOTALS.get(objective, "episode_return")
         self._keys = [lane_keys(seed, purpose, num_episodes) for seed in self.seeds]
         self._find_bounds = compile.jit(self._bounds)
         self._play = compile.jit(self._episodes)
@@ -88,17 +88,32 @@ class Judge:
         return found.optimum, found.ceiling
 
     def _episodes(self, policy: Policy, lane_keys: Array, params: Any) -> dict[str, Array]:
-        """Reward, end and what info tells of money and totals, after each step of episode 0 [lanes, steps]."""
-        stream = Stream.from_key(lane_keys).site(_POLICY_SITE)
-        memory = jax.vmap(lambda _: policy.init(params))(lane_keys)
+        return play_episodes(self.env, policy, lane_keys, params, self.num_steps)
 
-        def step(carry: tuple[Any, Any], t: Array) -> tuple[tuple[Any, Any], dict[str, Array]]:
-            lanes, memory = carry
-            action, memory = jax.vmap(policy.act)(stream.step(t), memory, lanes.observation)
-            lanes, outcome = core.step_batch(self.env, lanes, action, params)
-            told = {name: x for name, x in outcome.info.items() if name == "cost" or name.startswith("episode_")}
-            return (lanes, memory), {**told, "reward": outcome.reward, "over": lanes.over}
 
-        start = core.start_batch(self.env, lane_keys, params), memory
-        _, steps = lax.scan(step, start, jnp.arange(self.num_steps))
-        return {name: x.T for name, x in steps.items()}
+def play_episodes(
+    env: Environment[Any, Any, Any],
+    policy: Policy,
+    lane_keys: Array,
+    params: Any,
+    num_steps: int,
+    policy_axis: int | None = None,
+) -> dict[str, Array]:
+    """Reward, end and what info tells of money and totals, after each step of the lanes' episode 0 [lanes, steps].
+
+    ``policy_axis=0`` gives every lane its own settings of the policy.
+    """
+    stream = Stream.from_key(lane_keys).site(_POLICY_SITE)
+    memory = jax.vmap(lambda _, policy: policy.init(params), (0, policy_axis))(lane_keys, policy)
+    act = jax.vmap(lambda policy, *seen: policy.act(*seen), (policy_axis, 0, 0, 0))
+
+    def step(carry: tuple[Any, Any], t: Array) -> tuple[tuple[Any, Any], dict[str, Array]]:
+        lanes, memory = carry
+        action, memory = act(policy, stream.step(t), memory, lanes.observation)
+        lanes, outcome = core.step_batch(env, lanes, action, params)
+        told = {name: x for name, x in outcome.info.items() if name == "cost" or name.startswith("episode_")}
+        return (lanes, memory), {**told, "reward": outcome.reward, "over": lanes.over}
+
+    start = core.start_batch(env, lane_keys, params), memory
+    _, steps = lax.scan(step, start, jnp.arange(num_steps))
+    return {name: x.T for name, x in steps.items()}
