@@ -75,6 +75,10 @@ bench: $(TRAIN) ## measure how fast environments and training run on this machin
 bench-peers: $(TRAIN) ## the same in turns with RTBGym, which is installed into .venv-peers
 	.venv/bin/python -m benchmarks --peers .venv-peers
 
+.PHONY: benchmark
+benchmark: $(TRAIN) ## compare every rule and learner in every market, and write docs/benchmark_pacing.json and pictures
+	.venv/bin/python -m benchmarks.pacing --write docs
+
 .PHONY: docs
 docs: $(DOCS) ## build the documentation into docs/_build/html
 	.venv/bin/sphinx-build -W --keep-going docs docs/_build/html

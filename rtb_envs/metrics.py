@@ -66,7 +66,8 @@ def quick_spend(
     """Whether an episode spends ``share`` of its budget before the share ``until`` of its steps is over."""
     spent = _spent_share(spend_by_step, budget)
     steps = int(np.floor(until * spent.shape[-1]))
-    return spent[..., :steps].max(axis=-1, initial=0.0) >= share
+    quick: npt.NDArray[np.bool_] = spent[..., :steps].max(axis=-1, initial=0.0) >= share
+    return quick
 
 
 def depletion_time(spend_by_step: FloatsLike, budget: FloatsLike, share: float = 0.99) -> Floats:

@@ -13,7 +13,6 @@ from agents.ppo import PPO
 from rtb_envs.random import Stream
 from tests.agents.recall import Recall
 
-
 CURVE_RULES = [
     "bid_shading", "constant_bid", "dual_ogd", "mcpc", "ortb1", "ortb2", "random_bid", "rlb", "throttling", "truthful",
 ]  # fmt: skip
