@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium
+import pettingzoo
 
 from rtb_envs import validation
 
 GYM_ENTRY_POINT = "rtb_envs.adapters.gymnasium:GymEnv"
 GYM_VECTOR_ENTRY_POINT = "rtb_envs.adapters.gymnasium_vector:GymVectorEnv"
+ZOO_PARALLEL_ENTRY_POINT = "rtb_envs.adapters.pettingzoo:PettingZooEnv"
+ZOO_AEC_ENTRY_POINT = "rtb_envs.adapters.pettingzoo:aec_env"
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,10 @@ def register(id: str, entry_point: str, **options: Any) -> None:
 
 
 def register_multi_agent(id: str, entry_point: str, **options: Any) -> None:
-    """Add an environment of many agents under ``id``; the rest as ``register``."""
+    """Add an environment of many agents under ``id``, for this package and for PettingZoo; the rest as ``register``."""
     _check_new(id, entry_point)
+    pettingzoo.register("parallel", id, ZOO_PARALLEL_ENTRY_POINT, kwargs={"core": id})
+    pettingzoo.register("aec", id, ZOO_AEC_ENTRY_POINT, kwargs={"core": id})
     _MULTI_AGENT[id] = EnvSpec(id, entry_point, options)
 
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pettingzoo
 import pytest
 
 import rtb_envs
@@ -105,5 +106,7 @@ def test_an_id_of_many_agents_is_made_by_its_own_function_and_known_to_no_other(
             registry.register("crowd_v0", "tests.toy_crowd:Crowd")
     finally:
         registry._MULTI_AGENT.pop("crowd_v0", None)
+        for known in (pettingzoo.parallel_registry, pettingzoo.aec_registry):
+            known.pop("crowd-v0", None)
     with pytest.raises(ValueError, match=r"id must be one of .*; got 'crowd_v0'"):
         rtb_envs.make_multi_agent("crowd_v0")
