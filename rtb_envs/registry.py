@@ -96,3 +96,5 @@ register(
     "rtb_envs.envs.multiplier_adjustment:make_multiplier_adjustment",
     market="AdAuction-v0",
 )
+register("AutoBidding-v0", "rtb_envs.envs.auto_bidding:make_auto_bidding_seat")
+register_multi_agent("auto_bidding_v0", "rtb_envs.envs.auto_bidding:make_auto_bidding")

@@ -43,6 +43,7 @@ ROOMS = {
     "logs": {"core", *GROUND},
     "rollouts": {"core", "policies", "metrics", "logs", *GROUND},
     "adapters": {"core", "multi_agent", "registry", "render", *GROUND},
+    "auto_bidding_v0": {"adapters"},
     "rtbgym": {"adapters", "render", *SIMULATORS},
     "studies": {"rtbgym", "adapters", "rollouts", "logs", "render", "metrics", *SIMULATORS},
     "cli": {"studies", "rtbgym", "adapters", "rollouts", "logs", "render", "metrics", *SIMULATORS},
