@@ -1,4 +1,4 @@
-"""One tick of AutoBidding in plain Python, one opportunity after another: the rules as the documentation states them."""
+"""One tick of AutoBidding in plain Python, one opportunity after another: the rules as documented."""
 
 import math
 

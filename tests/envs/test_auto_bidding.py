@@ -231,14 +231,13 @@ def test_a_bidder_wins_more_the_higher_it_bids_in_the_same_market(episode):
 
 
 def test_lanes_of_a_batch_are_the_single_episodes_bit_for_bit(episode):
-    keys = lane_keys(0, EVALUATE, 3)
+    keys = lane_keys(0, EVALUATE, 5)
     actions = actions_of(np.random.default_rng(0))
-    # Parameters are arguments in both: XLA multiplies by the reciprocal of a constant where it would divide.
     step = jax.jit(lambda lanes, action, params: core.step_batch(MARKET, lanes, action, params))
     lanes = jax.jit(lambda keys, params: core.start_batch(MARKET, keys, params))(keys, PARAMS)
     singles = [episode(jax.random.fold_in(key, 0), actions)[1] for key in keys]
     for t, action in enumerate(actions):
-        lanes, outcome = step(lanes, jnp.broadcast_to(jnp.asarray(action, jnp.float32), (3, AGENTS, 1)), PARAMS)
+        lanes, outcome = step(lanes, jnp.broadcast_to(jnp.asarray(action, jnp.float32), (5, AGENTS, 1)), PARAMS)
         for i, single in enumerate(singles):
             assert np.asarray(outcome.final_observation[i]).tobytes() == single[1][t].tobytes()
             assert np.asarray(outcome.reward[i]).tobytes() == single[2][t].tobytes()

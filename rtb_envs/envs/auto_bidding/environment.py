@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import gymnasium
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -166,9 +167,11 @@ class AutoBidding(MultiAgentEnvironment[Params, State, Noise]):
     def observe(self, state: State, params: Params) -> Array:
         every, recent = state.history.means(state.t)
         remaining = currency(state.remaining_budget)
+        # Reciprocals by name, here and below: some programs would divide through them, and others exactly.
+        per_tick, per_budget = 1 / params.horizon.astype(float), 1 / params.initial_budget.astype(float)
         values = {
-            "time_left": 1 - state.t / params.horizon,
-            "budget_left": state.remaining_budget.astype(float) / params.initial_budget.astype(float),
+            "time_left": jnp.minimum((params.horizon - state.t) * per_tick, 1),
+            "budget_left": jnp.minimum(state.remaining_budget * per_budget, 1),
             "mean_bid": every.bid,
             "last_three_mean_bid": recent.bid,
             "mean_least_winning_cost": every.least_winning_cost,
@@ -224,16 +227,19 @@ class AutoBidding(MultiAgentEnvironment[Params, State, Noise]):
 
     def _means(self, tick: TickTotals, multiplier: Float[Array, "agents"], level: Tick) -> TickMeans:
         """Means over the tick's opportunities; bid and value by their laws."""
-        volume = jnp.maximum(level.volume, 1).astype(float)
+        share = 1 / jnp.maximum(level.volume, 1).astype(float)
         value = level.mean_value
-        cost = tick.least_winning_cost / (UNITS * volume)
-        return TickMeans(
-            bid=jnp.minimum(multiplier * value, MAX_BID / UNITS) * (tick.bid_count / volume),
+        cost = tick.least_winning_cost * (1 / UNITS) * share
+        means = TickMeans(
+            bid=jnp.minimum(multiplier * value, MAX_BID / UNITS) * (tick.bid_count * share),
             least_winning_cost=jnp.broadcast_to(cost, value.shape),
             value=value,
-            conversion=tick.conversion / volume,
-            win=tick.win / volume,
+            conversion=tick.conversion * share,
+            win=tick.win * share,
         )
+        # Nothing is negative, but without this some programs would add the products to the history unrounded.
+        bounded: TickMeans = jax.tree.map(lambda mean: jnp.maximum(mean, 0), means)
+        return bounded
 
     def _info(self, after: State, tick: TickTotals, multiplier: Float[Array, "agents"], volume: Array) -> Info:
         return {

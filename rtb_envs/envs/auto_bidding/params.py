@@ -115,4 +115,4 @@ class BidderParams(SeatParams[Params]):
 
 def currency(units: Int[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Whole money units in currency."""
-    return units.astype(float) / UNITS
+    return units.astype(float) * (1 / UNITS)

@@ -58,10 +58,9 @@ class History:
     def means(self, ticks: Int[Array, ""]) -> tuple[TickMeans, TickMeans]:
         """Means over all of the ``ticks`` so far and over the last three of them; 0 before the first."""
         count = jnp.maximum(ticks, 1)
-        every: TickMeans = jax.tree.map(lambda total: total / count, self.total)
-        recent: TickMeans = jax.tree.map(
-            lambda last: (last[0] + last[1] + last[2]) / jnp.minimum(count, RECENT), self.recent
-        )
+        share, recent_share = 1 / count.astype(float), 1 / jnp.minimum(count, RECENT).astype(float)
+        every: TickMeans = jax.tree.map(lambda total: total * share, self.total)
+        recent: TickMeans = jax.tree.map(lambda last: (last[0] + last[1] + last[2]) * recent_share, self.recent)
         return every, recent
 
 
