@@ -16,16 +16,21 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from rtb_envs.registry import list_envs
+from rtb_envs.registry import list_envs, list_multi_agent_envs
 
 if TYPE_CHECKING:
     from rtb_envs.core import make
+    from rtb_envs.multi_agent import make_multi_agent
     from rtb_envs.rollouts import rollout
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "list_envs", "make", "rollout"]
+__all__ = ["__version__", "list_envs", "list_multi_agent_envs", "make", "make_multi_agent", "rollout"]
 
-_LAZY = {"make": "rtb_envs.core", "rollout": "rtb_envs.rollouts"}
+_LAZY = {
+    "make": "rtb_envs.core",
+    "make_multi_agent": "rtb_envs.multi_agent",
+    "rollout": "rtb_envs.rollouts",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The functional contract of every environment, its batched form, and the registry.
+"""The functional contract of every environment, its batched form, and ``make``.
 
 An environment is written for one market; a batch is ``jax.vmap`` over it. Randomness is an input: ``noise`` is the only
 function that reads a key, ``transition`` is deterministic, so that recorded draws can be replayed and two policies
@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from rtb_envs.compile import prepare
-from rtb_envs.registry import find
+from rtb_envs.registry import EnvSpec, find
 from rtb_envs.registry import list_envs as list_envs
 from rtb_envs.registry import register as register
 
@@ -31,8 +31,8 @@ Info = dict[str, Array]
 AutoReset = Literal["next_step", "same_step", "disabled"]
 
 
-class Environment(ABC, Generic[ParamsT, StateT, NoiseT]):
-    """One market as pure functions.
+class FunctionalCore(ABC, Generic[ParamsT, StateT, NoiseT]):
+    """One market as pure functions: what environments of one agent (``Environment``) and of many have in common.
 
     Keys: the ``key`` of ``reset_env`` and ``step_env`` is the episode's key, the same in every step; noise of step t is
     addressed by (key, t). A fresh key in every step is also valid. ``terminated`` says that the task has ended,
@@ -47,18 +47,14 @@ class Environment(ABC, Generic[ParamsT, StateT, NoiseT]):
     def default_params(self) -> ParamsT:
         """The numbers of the world as configured."""
 
-    @abstractmethod
-    def observation_space(self, params: ParamsT) -> gymnasium.spaces.Space[Any]:
-        """What ``observe`` returns for these (concrete) parameters."""
-
-    @abstractmethod
-    def action_space(self, params: ParamsT) -> gymnasium.spaces.Space[Any]:
-        """What ``transition`` takes for these (concrete) parameters; compiled code clips to it."""
-
     @property
     def action_scale(self) -> Literal["linear", "log"]:
         """How a policy should spread itself over a Box of actions: evenly, or evenly in the logarithm."""
         return "linear"
+
+    @abstractmethod
+    def over(self, terminated: Array, truncated: Array) -> Array:
+        """Whether the episode has ended, given a step's flags; leading axes are a batch."""
 
     @abstractmethod
     def reset_noise(self, key: Array, params: ParamsT) -> NoiseT:
@@ -110,16 +106,31 @@ class Environment(ABC, Generic[ParamsT, StateT, NoiseT]):
         """
         observation, after, reward, terminated, truncated, info = self.step_env(key, state, action, params)
         fresh_observation, fresh = self.reset_env(jax.random.fold_in(key, 1), params)
-        over = terminated | truncated
+        over = self.over(terminated, truncated)
         info = {**info, "final_observation": observation}
         after, observation = _select(over, (fresh, fresh_observation), (after, observation))
         return observation, after, reward, terminated, truncated, info
 
 
+class Environment(FunctionalCore[ParamsT, StateT, NoiseT]):
+    """One market with one agent; every array of the contract is without an agent axis."""
+
+    @abstractmethod
+    def observation_space(self, params: ParamsT) -> gymnasium.spaces.Space[Any]:
+        """What ``observe`` returns for these (concrete) parameters."""
+
+    @abstractmethod
+    def action_space(self, params: ParamsT) -> gymnasium.spaces.Space[Any]:
+        """What ``transition`` takes for these (concrete) parameters; compiled code clips to it."""
+
+    def over(self, terminated: Array, truncated: Array) -> Array:
+        return terminated | truncated
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Lanes(Generic[StateT]):
-    """A batch of environments in progress; every array leads with the lane axis [lanes].
+    """A batch of markets in progress; every array leads with the lane axis [lanes].
 
     ``keys`` are the episodes' keys: fold_in(lane_keys, episode), made once an episode. ``over`` marks the lanes
     whose episode has ended and that have not begun a new one.
@@ -136,7 +147,7 @@ class Lanes(Generic[StateT]):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Outcome:
-    """What one batched step returned; every array leads with the lane axis [lanes]."""
+    """What one batched step returned; every array leads with the lane axis [lanes], then agents if there are many."""
 
     reward: Array
     terminated: Array
@@ -146,7 +157,7 @@ class Outcome:
 
 
 def start_batch(
-    env: Environment[ParamsT, StateT, Any], lane_keys: Array, params: ParamsT, params_axis: int | None = None
+    env: FunctionalCore[ParamsT, StateT, Any], lane_keys: Array, params: ParamsT, params_axis: int | None = None
 ) -> Lanes[StateT]:
     """Begin episode 0 in every lane. ``params_axis=0`` gives every lane its own parameters."""
     episode = jnp.zeros(lane_keys.shape[0], jnp.int32)
@@ -156,7 +167,7 @@ def start_batch(
 
 
 def step_batch(
-    env: Environment[ParamsT, StateT, Any],
+    env: FunctionalCore[ParamsT, StateT, Any],
     lanes: Lanes[StateT],
     action: Array,
     params: ParamsT,
@@ -165,12 +176,12 @@ def step_batch(
     """Step every lane once; no lane is reset."""
     step = jax.vmap(env.step_env, (0, 0, 0, params_axis))
     observation, state, reward, terminated, truncated, info = step(lanes.keys, lanes.state, action, params)
-    after = replace(lanes, state=state, observation=observation, over=terminated | truncated)
+    after = replace(lanes, state=state, observation=observation, over=env.over(terminated, truncated))
     return after, Outcome(reward, terminated, truncated, info, observation)
 
 
 def reset_where(
-    env: Environment[ParamsT, StateT, Any],
+    env: FunctionalCore[ParamsT, StateT, Any],
     mask: Array,
     lanes: Lanes[StateT],
     params: ParamsT,
@@ -191,7 +202,7 @@ def reset_where(
 
 
 def autoreset_batch(
-    env: Environment[ParamsT, StateT, Any],
+    env: FunctionalCore[ParamsT, StateT, Any],
     lanes: Lanes[StateT],
     action: Array,
     params: ParamsT,
@@ -250,9 +261,14 @@ def make(id: str, **options: Any) -> Environment[Any, Any, Any]:
 
     Raises ValueError for an unknown id, and what the environment raises for a wrong option.
     """
-    spec = find(id)
+    env: Environment[Any, Any, Any] = build(find(id), options)
+    return env
+
+
+def build(spec: EnvSpec, options: dict[str, Any]) -> Any:
+    """The functional core that a registry entry names, made with ``options`` over the entry's own."""
     prepare()  # before an environment makes its first array, which starts JAX's backend
     module, _, name = spec.entry_point.partition(":")
-    env: Environment[Any, Any, Any] = getattr(importlib.import_module(module), name)(**{**spec.options, **options})
-    env.id = id
-    return env
+    core = getattr(importlib.import_module(module), name)(**{**spec.options, **options})
+    core.id = spec.id
+    return core

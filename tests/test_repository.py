@@ -25,7 +25,7 @@ LOCAL_PACKAGES = {*PACKAGES, "tests"}
 # Room of rtb_envs (a module, or a folder with all that is in it) -> the rooms it may import. From the ground up: a
 # room names only rooms above it in this table. The package itself, rtb_envs/__init__.py, is the roof.
 GROUND = {"validation", "random", "compile"}
-SIMULATORS = {"auctions", "users", "policies", "core", "envs", *GROUND}
+SIMULATORS = {"auctions", "users", "policies", "core", "multi_agent", "seat", "envs", *GROUND}
 ROOMS = {
     "validation": set(),
     "registry": {"validation"},
@@ -35,12 +35,15 @@ ROOMS = {
     "users": GROUND,
     "policies": {"auctions", "users", *GROUND},
     "core": {"registry", *GROUND},
+    "multi_agent": {"core", "registry", *GROUND},
+    "seat": {"policies", "core", "multi_agent", *GROUND},
     "envs": SIMULATORS - {"envs"},
     "metrics": GROUND,
     "render": {"core", *GROUND},
     "logs": {"core", *GROUND},
     "rollouts": {"core", "policies", "metrics", "logs", *GROUND},
-    "adapters": {"core", "registry", "render", *GROUND},
+    "adapters": {"core", "multi_agent", "registry", "render", *GROUND},
+    "auto_bidding_v0": {"adapters"},
     "rtbgym": {"adapters", "render", *SIMULATORS},
     "studies": {"rtbgym", "adapters", "rollouts", "logs", "render", "metrics", *SIMULATORS},
     "cli": {"studies", "rtbgym", "adapters", "rollouts", "logs", "render", "metrics", *SIMULATORS},

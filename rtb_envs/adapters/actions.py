@@ -13,9 +13,13 @@ from rtb_envs import validation
 
 
 class ActionCheck:
-    """What an action of ``space`` has to be, with ``lanes`` as leading axes: () for one action, (n,) for a batch."""
+    """What an action of ``space`` has to be, with ``lanes`` as leading axes: () for one action, (n,) for a batch.
 
-    def __init__(self, space: gymnasium.Space[Any], lanes: tuple[int, ...] = ()) -> None:
+    ``name`` is what errors call it.
+    """
+
+    def __init__(self, space: gymnasium.Space[Any], lanes: tuple[int, ...] = (), name: str = "action") -> None:
+        self._name = name
         self._integral = not isinstance(space, spaces.Box) or np.issubdtype(space.dtype, np.integer)
         self._dtype = np.dtype(np.int32) if self._integral else np.dtype(space.dtype)
         self._low, self._high = _bounds(space)
@@ -30,7 +34,7 @@ class ActionCheck:
         """
         array = self._as_array(action)
         if array.shape != self._shape:
-            raise ValueError(f"action must have shape {self._shape}, got shape {array.shape}")
+            raise ValueError(f"{self._name} must have shape {self._shape}, got shape {array.shape}")
         valid = (array >= self._low) & (array <= self._high)
         if not valid.all():
             if ignored is not None:
@@ -56,7 +60,7 @@ class ActionCheck:
 
     def _wrong_type(self, action: Any) -> TypeError:
         kind = "integers" if self._integral else "numbers"
-        return validation.wrong_type("action", f"an array of {kind} of shape {self._shape}", action)
+        return validation.wrong_type(self._name, f"an array of {kind} of shape {self._shape}", action)
 
     def _refused(self, action: Any, array: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> ValueError:
         index = tuple(int(i) for i in np.argwhere(~valid)[0])
@@ -65,7 +69,7 @@ class ActionCheck:
         where = f" at {index if len(index) > 1 else index[0]}" if index else ""
         kind = "an integer" if self._integral else "a number"
         # str shows float32's 0.1 as 0.1; format would show the double next to it.
-        return ValueError(f"action must be {kind} in [{low!s}, {high!s}], got {value!s}{where}")
+        return ValueError(f"{self._name} must be {kind} in [{low!s}, {high!s}], got {value!s}{where}")
 
 
 def _bounds(space: gymnasium.Space[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

@@ -17,7 +17,7 @@ from jax import Array
 
 from rtb_envs.adapters.programs import Output, Step, programs
 from rtb_envs.adapters.time_limit import TimeLimited
-from rtb_envs.core import AutoReset, Environment
+from rtb_envs.core import AutoReset, FunctionalCore
 
 MAX_SEED = 2**32 - 1
 """JAX keeps 32 bits of a seed."""
@@ -28,7 +28,7 @@ class Driver:
 
     def __init__(
         self,
-        core: Environment[Any, Any, Any],
+        core: FunctionalCore[Any, Any, Any],
         params: Any,
         num_lanes: int | None,
         mode: AutoReset = "disabled",

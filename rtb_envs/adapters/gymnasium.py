@@ -14,7 +14,7 @@ from rtb_envs import validation
 from rtb_envs.adapters.actions import ActionCheck
 from rtb_envs.adapters.driver import MAX_SEED, Driver
 from rtb_envs.adapters.programs import Output
-from rtb_envs.core import Environment
+from rtb_envs.core import Environment, FunctionalCore
 from rtb_envs.render import Recorder, Renderer, RenderMode
 
 NEEDS_RESET = "there is no episode yet: call env.reset() before the first env.step() or env.render()"
@@ -119,7 +119,7 @@ def metadata_of(core: Environment[Any, Any, Any], render_mode: RenderMode | None
 
 
 def renderer_of(
-    core: Environment[Any, Any, Any], params: Any, mode: RenderMode | None, max_episode_steps: int | None = None
+    core: FunctionalCore[Any, Any, Any], params: Any, mode: RenderMode | None, max_episode_steps: int | None = None
 ) -> Renderer | None:
     """What shows episodes of ``core``; None without a mode."""
     if mode is None:

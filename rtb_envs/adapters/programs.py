@@ -18,7 +18,7 @@ from jax import Array
 from rtb_envs import compile
 from rtb_envs.adapters.one_kernel import OneKernel
 from rtb_envs.adapters.packing import Packing
-from rtb_envs.core import AutoReset, Environment, Lanes, autoreset_batch, reset_where, start_batch
+from rtb_envs.core import AutoReset, FunctionalCore, Lanes, autoreset_batch, reset_where, start_batch
 
 Output = Literal["numpy", "jax"]
 PACKED_CARRY_WORDS = 2**18
@@ -30,8 +30,8 @@ PACKED_PARAMETER_WORDS = 128
 class Step(NamedTuple):
     """What a step returned. NumPy output: Python scalars or fresh writable arrays; JAX output: JAX arrays.
 
-    With a lane axis every array leads with it. ``over`` is terminated or truncated; ``final_observation`` is there in
-    ``same_step`` only, where ``observation`` may be the next episode's first.
+    With a lane axis every array leads with it. ``over`` says that the episode has ended; ``final_observation`` is there
+    in ``same_step`` only, where ``observation`` may be the next episode's first.
     """
 
     observation: Any
@@ -51,7 +51,12 @@ class Programs:
     """
 
     def __init__(
-        self, core: Environment[Any, Any, Any], params_like: Any, num_lanes: int | None, mode: AutoReset, output: Output
+        self,
+        core: FunctionalCore[Any, Any, Any],
+        params_like: Any,
+        num_lanes: int | None,
+        mode: AutoReset,
+        output: Output,
     ) -> None:
         self._core, self._num_lanes, self._mode, self._output = core, num_lanes, mode, output
         leaves, self._params_structure = jax.tree.flatten(params_like)
@@ -111,7 +116,7 @@ class Programs:
             outcome.reward,
             outcome.terminated,
             outcome.truncated,
-            outcome.terminated | outcome.truncated,
+            self._core.over(outcome.terminated, outcome.truncated),
             outcome.info,
             outcome.final_observation if self._mode == "same_step" else None,
         )
@@ -145,7 +150,7 @@ def _lane_keys(seeds: Array) -> Array:
 
 @functools.lru_cache(maxsize=64)
 def programs(
-    core: Environment[Any, Any, Any],
+    core: FunctionalCore[Any, Any, Any],
     structure: Any,
     shapes: tuple[tuple[tuple[int, ...], Any], ...],
     num_lanes: int | None,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-import gymnasium
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from rtb_envs.core import Environment, Info
+from rtb_envs.core import FunctionalCore, Info
 
 
 @jax.tree_util.register_dataclass
@@ -22,10 +21,10 @@ class LimitedState:
     elapsed_steps: Array
 
 
-class TimeLimited(Environment[Any, LimitedState, Any]):
+class TimeLimited(FunctionalCore[Any, LimitedState, Any]):
     """``core`` with episodes truncated after ``max_episode_steps``; everything else as ``core`` has it."""
 
-    def __init__(self, core: Environment[Any, Any, Any], max_episode_steps: int) -> None:
+    def __init__(self, core: FunctionalCore[Any, Any, Any], max_episode_steps: int) -> None:
         self._core = core
         self._max_episode_steps = max_episode_steps
         self.id = core.id
@@ -43,15 +42,8 @@ class TimeLimited(Environment[Any, LimitedState, Any]):
     def default_params(self) -> Any:
         return self._core.default_params
 
-    def observation_space(self, params: Any) -> gymnasium.spaces.Space[Any]:
-        return self._core.observation_space(params)
-
-    def action_space(self, params: Any) -> gymnasium.spaces.Space[Any]:
-        return self._core.action_space(params)
-
-    @property
-    def action_scale(self) -> Literal["linear", "log"]:
-        return self._core.action_scale
+    def over(self, terminated: Array, truncated: Array) -> Array:
+        return self._core.over(terminated, truncated)
 
     def reset_noise(self, key: Array, params: Any) -> Any:
         return self._core.reset_noise(key, params)
