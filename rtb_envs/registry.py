@@ -98,3 +98,5 @@ register(
 )
 register("AutoBidding-v0", "rtb_envs.envs.auto_bidding:make_auto_bidding_seat")
 register_multi_agent("auto_bidding_v0", "rtb_envs.envs.auto_bidding:make_auto_bidding")
+register("ContextualAuction-v0", "rtb_envs.envs.contextual_auction:make_contextual_auction_seat")
+register_multi_agent("contextual_auction_v0", "rtb_envs.envs.contextual_auction:make_contextual_auction")

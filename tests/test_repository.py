@@ -44,6 +44,7 @@ ROOMS = {
     "rollouts": {"core", "policies", "metrics", "logs", *GROUND},
     "adapters": {"core", "multi_agent", "registry", "render", *GROUND},
     "auto_bidding_v0": {"adapters"},
+    "contextual_auction_v0": {"adapters"},
     "rtbgym": {"adapters", "render", *SIMULATORS},
     "studies": {"rtbgym", "adapters", "rollouts", "logs", "render", "metrics", *SIMULATORS},
     "cli": {"studies", "rtbgym", "adapters", "rollouts", "logs", "render", "metrics", *SIMULATORS},

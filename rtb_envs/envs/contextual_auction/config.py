@@ -30,7 +30,7 @@ class Config:
     """Entries of a user's context, without the constant of the intercept."""
     observed_dim: int = 4
     """How many of them, the first ones, a bidder sees that is no oracle."""
-    pricing: ContextualPricing = "second_price"
+    pricing: ContextualPricing = "first_price"
     rounds_per_step: int = 1
     generator: Generator = "counter"
 

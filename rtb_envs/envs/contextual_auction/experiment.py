@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import numpy.typing as npt
 
+from rtb_envs.envs.contextual_auction.learning import Memory
 from rtb_envs.envs.contextual_auction.metrics import (
     COUNTS,
     MONEY,
@@ -30,12 +31,14 @@ class Experiment:
     """
 
     sums: dict[str, npt.NDArray[np.int64]]
+    memories: tuple[Memory, ...]
+    """What each kind of advertisers has learnt in the end; arrays lead with [runs, copies]."""
 
     @classmethod
-    def of(cls, totals: Totals) -> Experiment:
-        """From what compiled code summed."""
-        totals = jax.device_get(totals)
-        return cls({field.name: getattr(totals, field.name).whole() for field in fields(totals)})
+    def of(cls, totals: Totals, memories: tuple[Memory, ...]) -> Experiment:
+        """From what compiled code returned."""
+        totals, memories = jax.device_get((totals, memories))
+        return cls({field.name: getattr(totals, field.name).whole() for field in fields(totals)}, memories)
 
     def money(self, name: str) -> Figures:
         """One of ``metrics.MONEY`` in currency; ValueError for another name."""

@@ -70,3 +70,10 @@ class Allocator(Protocol):
 
     def update(self, memory: Any, observed: Float[Array, "observed rounds"], log: Log) -> Any:
         """One bidder's memory after an iteration, in which it saw ``observed`` of the contexts."""
+
+
+class Memory(NamedTuple):
+    """What the advertisers of one kind have learnt; every array leads with their copies."""
+
+    bidder: Any
+    allocator: Any

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
-from rtb_envs.envs.contextual_auction.money import MICROS, ExactSum, sum_rounds
+from rtb_envs.envs.contextual_auction.money import ExactSum, sum_rounds
 from rtb_envs.envs.contextual_auction.offers import Offers
 from rtb_envs.envs.contextual_auction.rounds import Rounds
 from rtb_envs.envs.contextual_auction.settlement import Results

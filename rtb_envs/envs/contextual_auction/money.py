@@ -46,6 +46,10 @@ class ExactSum:
     def __add__(self, other: ExactSum) -> ExactSum:
         return _carried(self.high + other.high, self.low + other.low)
 
+    def count(self) -> Int[Array, "*shape"]:
+        """The sum as an int32, if it is one."""
+        return self.high * _LOW + self.low
+
     def times(self, unit: float) -> Float[Array, "*shape"]:
         """The sum in units of ``unit``, rounded to a float."""
         return (self.high.astype(float) * _LOW + self.low.astype(float)) * unit

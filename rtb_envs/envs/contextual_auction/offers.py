@@ -75,10 +75,11 @@ def _best_ad(value: Float[Array, "bidders ads"], logits: tuple[Float[Array, "ads
 
     A running choice over the unrolled ads: on a CPU several times faster than ``argmax`` and gathers.
     """
-    score = value[:, 0, None] * jax.nn.sigmoid(logits[0][0])
-    best = (jnp.zeros(score.shape, jnp.int32), jnp.broadcast_to(value[:, 0, None], score.shape), *(l[0] for l in logits))
+    first_value, first_logits = value[:, 0, None], [of_ad[0] for of_ad in logits]
+    score = first_value * jax.nn.sigmoid(first_logits[0])
+    best = (jnp.zeros(score.shape, jnp.int32), jnp.broadcast_to(first_value, score.shape), *first_logits)
     for ad in range(1, value.shape[1]):
-        challenger = (jnp.int32(ad), value[:, ad, None], *(logit[ad] for logit in logits))
+        challenger = (jnp.int32(ad), value[:, ad, None], *(of_ad[ad] for of_ad in logits))
         challenging_score = value[:, ad, None] * jax.nn.sigmoid(logits[0][ad])
         is_better = challenging_score > score
         score = jnp.maximum(score, challenging_score)

@@ -51,8 +51,8 @@ class ShadingPolicy(NamedTuple):
 class PolicyLearning:
     """Learns a policy by importance sampling of the surplus that each factor brought.
 
-    The objective is the mean of min(w u, clip(w) u), w being the weight and u the surplus less its mean: the pessimistic
-    one of Schulman et al., "Proximal Policy Optimization Algorithms", arXiv:1707.06347, 2017.
+    The objective is the mean of min(w u, clip(w) u), w being the weight and u the surplus less its mean: the
+    pessimistic one of Schulman et al., "Proximal Policy Optimization Algorithms", arXiv:1707.06347, 2017.
     """
 
     exploration: float | Array = EXPLORATION
@@ -89,7 +89,8 @@ class DoublyRobust(PolicyLearning):
     """Learns a policy from a model of the win rate, corrected by importance sampling of the model's errors.
 
     The objective is the mean of E[q(g)] over the policy's factors g, by five-point Gauss-Hermite quadrature, plus
-    clip(w) (u - q(g logged)), where q(g) = P(win | g) (1 - g) * estimated value is the model's surplus under first price.
+    clip(w) (u - q(g logged)), where q(g) = P(win | g) (1 - g) * estimated value is the model's surplus, under first
+    price.
     """
 
     def update(self, memory: ShadingPolicy, log: Log) -> ShadingPolicy:
@@ -104,7 +105,8 @@ class DoublyRobust(PolicyLearning):
 
         def objective(policy: ShadingPolicy) -> Array:
             mean, std = policy.distribution(log.estimated_ctr, log.value)
-            expected = sum(share * modelled(mean + node * std) for node, share in zip(_NODES, _NODE_WEIGHTS, strict=True))
+            nodes = zip(_NODES.tolist(), _NODE_WEIGHTS.tolist(), strict=True)
+            expected = sum((share * modelled(mean + node * std) for node, share in nodes), start=jnp.zeros(()))
             return _mean_of_rounds(expected + _importance(policy, log)[1] * error, log)
 
         return _ascended(objective, memory)

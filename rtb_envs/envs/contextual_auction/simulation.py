@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ from rtb_envs.envs.contextual_auction.allocators import Oracle
 from rtb_envs.envs.contextual_auction.catalogue import Catalogue, sample_catalogue
 from rtb_envs.envs.contextual_auction.config import Config, ContextualPricing
 from rtb_envs.envs.contextual_auction.experiment import Experiment
-from rtb_envs.envs.contextual_auction.learning import Allocator, Bidder, Log, Shading
+from rtb_envs.envs.contextual_auction.learning import Allocator, Bidder, Log, Memory, Shading
 from rtb_envs.envs.contextual_auction.metrics import Totals, totals
 from rtb_envs.envs.contextual_auction.money import MAX_AMOUNT, MICROS
 from rtb_envs.envs.contextual_auction.offers import Offers
@@ -39,25 +39,18 @@ class Advertisers:
     """``copies`` bidders of one kind, each with ads of its own, who learn each by itself."""
 
     bidder: Bidder
-    allocator: Allocator = Oracle()
+    allocator: Allocator = field(default_factory=Oracle)
     copies: int = field(default=1, metadata={"static": True})
 
     def __post_init__(self) -> None:
         validation.integer("copies", self.copies, 1, 10_000)
 
 
-class _Memory(NamedTuple):
-    """What the advertisers of one kind have learnt; every array leads with their copies."""
-
-    bidder: Any
-    allocator: Any
-
-
 def simulate(
     advertisers: Sequence[Advertisers],
     *,
     seed: int,
-    pricing: ContextualPricing = "second_price",
+    pricing: ContextualPricing = "first_price",
     num_runs: int = 1,
     iterations: int = 1,
     rounds_per_iteration: int = 10_000,
@@ -93,8 +86,7 @@ def simulate(
     if catalogue is not None:
         catalogue = check_catalogue(catalogue, config)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), jnp.arange(num_runs))
-    per_run: Totals = _program()(config, iterations, rounds, advertisers, catalogue, keys)
-    return Experiment.of(per_run)
+    return Experiment.of(*_program()(config, iterations, rounds, advertisers, catalogue, keys))
 
 
 def check_catalogue(catalogue: Catalogue, config: Config) -> Catalogue:
@@ -132,21 +124,21 @@ def _runs(
     advertisers: tuple[Advertisers, ...],
     catalogue: Catalogue | None,
     keys: Array,
-) -> Totals:
-    """The totals of every run, iteration and bidder."""
+) -> tuple[Totals, tuple[Memory, ...]]:
+    """The totals of every run, iteration and bidder, and what they have learnt in the end."""
 
-    def run(key: Array) -> Totals:
+    def run(key: Array) -> tuple[Totals, tuple[Memory, ...]]:
         stream = Stream.from_key(key, config.generator)
         own = sample_catalogue(stream.site(_CATALOGUE).key(), config) if catalogue is None else catalogue
         one_run = _Run(config, rounds, advertisers, own)
 
-        def iterate(memories: tuple[_Memory, ...], iteration: Array) -> tuple[tuple[_Memory, ...], Totals]:
+        def iterate(memories: tuple[Memory, ...], iteration: Array) -> tuple[tuple[Memory, ...], Totals]:
             return one_run.iteration(stream.site(_ITERATIONS).step(iteration), memories)
 
-        sums: Totals = lax.scan(iterate, one_run.first_memories(), jnp.arange(iterations))[1]
-        return sums
+        memories, sums = lax.scan(iterate, one_run.first_memories(), jnp.arange(iterations))
+        return sums, memories
 
-    of_runs: Totals = lax.map(run, keys)
+    of_runs: tuple[Totals, tuple[Memory, ...]] = lax.map(run, keys)
     return of_runs
 
 
@@ -165,17 +157,17 @@ class _Run:
         ends = np.cumsum([group.copies for group in self.advertisers])
         return [slice(int(end) - group.copies, int(end)) for group, end in zip(self.advertisers, ends, strict=True)]
 
-    def first_memories(self) -> tuple[_Memory, ...]:
+    def first_memories(self) -> tuple[Memory, ...]:
         """What each group begins with."""
         config = self.config
 
-        def begin(group: Advertisers) -> _Memory:
-            memory = _Memory(group.bidder.init(), group.allocator.init(config.n_ads, config.observed_dim))
+        def begin(group: Advertisers) -> Memory:
+            memory = Memory(group.bidder.init(), group.allocator.init(config.n_ads, config.observed_dim))
             return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (group.copies, *jnp.shape(leaf))), memory)
 
         return tuple(begin(group) for group in self.advertisers)
 
-    def iteration(self, stream: Stream, memories: tuple[_Memory, ...]) -> tuple[tuple[_Memory, ...], Totals]:
+    def iteration(self, stream: Stream, memories: tuple[Memory, ...]) -> tuple[tuple[Memory, ...], Totals]:
         """All rounds of an iteration, block by block, and what is learnt from them."""
         blocks = -(-self.rounds // BLOCK)
         width = -(-self.rounds // blocks)
@@ -195,7 +187,7 @@ class _Run:
         return tuple(self._learn(group, memory, observed, log, place) for group, memory, place in groups), sums
 
     def _block(
-        self, stream: Stream, memories: tuple[_Memory, ...], index: Int[Array, "rounds"]
+        self, stream: Stream, memories: tuple[Memory, ...], index: Int[Array, "rounds"]
     ) -> tuple[Float[Array, "features rounds"], Log, Totals]:
         drawn = draw_rounds(stream, index, self.config)
         drawn = replace(drawn, takes_part=drawn.takes_part & (index < self.rounds))
@@ -216,11 +208,11 @@ class _Run:
     def _learn(
         self,
         group: Advertisers,
-        memory: _Memory,
+        memory: Memory,
         observed: Float[Array, "observed rounds"],
         log: Log,
         place: slice,
-    ) -> _Memory:
+    ) -> Memory:
         own = jax.tree.map(lambda leaf: leaf[place], log)
         bidder, allocator = memory
         if group.bidder.learns:
@@ -228,7 +220,7 @@ class _Run:
         if group.allocator.learns:
             update = jax.vmap(lambda memory, log: group.allocator.update(memory, observed, log))
             allocator = update(allocator, own)
-        return _Memory(bidder, allocator)
+        return Memory(bidder, allocator)
 
 
 def _shade(bidder: Bidder, index: Array, stream: Stream, memory: Any, estimated_ctr: Array, value: Array) -> Shading:
