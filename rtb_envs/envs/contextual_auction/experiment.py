@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,7 +20,7 @@ from rtb_envs.envs.contextual_auction.metrics import (
 )
 from rtb_envs.envs.contextual_auction.money import MICROS
 
-Figures = npt.NDArray[np.float64]
+Figures = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -86,4 +87,5 @@ class Experiment:
 
 
 def _mean(total: Figures, count: npt.NDArray[np.int64]) -> Figures:
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    mean: Figures = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return mean

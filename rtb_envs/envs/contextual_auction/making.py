@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
+import jax.numpy as jnp
 
 from rtb_envs.envs.contextual_auction.environment import ContextualAuction
 from rtb_envs.envs.contextual_auction.options import Options, option_names
@@ -34,5 +34,5 @@ def make_contextual_auction_seat(
     Raises what ``make_contextual_auction`` and ``rtb_envs.seat.seat`` raise.
     """
     core = make_contextual_auction(**options)
-    truthful = Constant(np.minimum(np.ones(1, np.float32), np.float32(core.default_params.shading_high)))
+    truthful = Constant(jnp.minimum(jnp.ones(1), core.default_params.shading_high))
     return seat(core, agent, truthful if rivals is None else rivals)

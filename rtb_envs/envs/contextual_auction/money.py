@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float, Int
@@ -48,15 +49,18 @@ class ExactSum:
 
     def count(self) -> Int[Array, "*shape"]:
         """The sum as an int32, if it is one."""
-        return self.high * _LOW + self.low
+        count: Array = self.high * _LOW + self.low
+        return count
 
     def times(self, unit: float) -> Float[Array, "*shape"]:
         """The sum in units of ``unit``, rounded to a float."""
-        return (self.high.astype(float) * _LOW + self.low.astype(float)) * unit
+        amount: Array = (self.high.astype(float) * _LOW + self.low.astype(float)) * unit
+        return amount
 
-    def whole(self) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    def whole(self) -> npt.NDArray[np.int64]:
         """The sum itself, outside of compiled code."""
-        return np.asarray(self.high, np.int64) * _LOW + np.asarray(self.low, np.int64)
+        whole: npt.NDArray[np.int64] = np.asarray(self.high).astype(np.int64) * _LOW + np.asarray(self.low)
+        return whole
 
 
 def _carried(high: Array, low: Array) -> ExactSum:

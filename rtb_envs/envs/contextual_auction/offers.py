@@ -95,7 +95,7 @@ def _logits(
     return lax.dot_general(by_ad, context, (((2,), (0,)), ((), ())), precision=lax.Precision.HIGHEST)
 
 
-def _normals(draw: Draw, shape: tuple[int, int]) -> Float[Array, "ads bidders rounds"]:
+def _normals(draw: Draw, shape: tuple[int, ...]) -> Float[Array, "ads bidders rounds"]:
     """Standard normals of ``shape`` for each index of ``draw``, four of one hash."""
     ads, bidders = shape
     hashes = -(-ads // 4)

@@ -83,6 +83,9 @@ def simulate(
     num_runs = validation.integer("num_runs", num_runs, 1, 2**20)
     iterations = validation.integer("iterations", iterations, 1, 2**20)
     rounds = validation.integer("rounds_per_iteration", rounds_per_iteration, 1, MAX_ROUNDS_PER_ITERATION)
+    if rounds * config.n_bidders * (-(-n_ads // 4)) >= 2**32:  # an allocator's draws would repeat themselves
+        most = (2**32 - 1) // (config.n_bidders * (-(-n_ads // 4)))
+        raise validation.wrong_value("rounds_per_iteration", f"at most {most} with so many bidders and ads", rounds)
     if catalogue is not None:
         catalogue = check_catalogue(catalogue, config)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), jnp.arange(num_runs))
@@ -163,7 +166,8 @@ class _Run:
 
         def begin(group: Advertisers) -> Memory:
             memory = Memory(group.bidder.init(), group.allocator.init(config.n_ads, config.observed_dim))
-            return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (group.copies, *jnp.shape(leaf))), memory)
+            of_each: Memory = jax.tree.map(lambda x: jnp.broadcast_to(x, (group.copies, *jnp.shape(x))), memory)
+            return of_each
 
         return tuple(begin(group) for group in self.advertisers)
 
@@ -216,10 +220,9 @@ class _Run:
         own = jax.tree.map(lambda leaf: leaf[place], log)
         bidder, allocator = memory
         if group.bidder.learns:
-            bidder = jax.vmap(lambda memory, log: group.bidder.update(memory, log))(bidder, own)
+            bidder = jax.vmap(group.bidder.update)(bidder, own)
         if group.allocator.learns:
-            update = jax.vmap(lambda memory, log: group.allocator.update(memory, observed, log))
-            allocator = update(allocator, own)
+            allocator = jax.vmap(group.allocator.update, (0, None, 0))(allocator, observed, own)
         return Memory(bidder, allocator)
 
 
