@@ -1,5 +1,7 @@
 """What ContextualAuction's bidders and allocators learn from an iteration, against formulas and other solvers."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +24,13 @@ from rtb_envs.random import Stream
 from tests.envs.contextual_reference import sigmoid
 
 fit = jit(fit_logistic)
+best = jit(best_shading)
+
+
+@functools.partial(jit, static_argnums=2)
+def shaded(bidder, memory, rounds):
+    draw = Stream.from_key(jax.random.key(0)).at(jnp.arange(rounds))
+    return bidder.shade(draw, memory, jnp.full(rounds, 0.5), jnp.ones(rounds))
 
 
 def log_of(proposed, surplus, *, won=None, clicked=None, ad=None, takes_part=None, log_propensity=0.0):
@@ -96,13 +105,13 @@ def test_the_bayesian_allocator_learns_each_ad_from_its_own_impressions_and_adds
 def test_the_best_shading_is_the_best_of_a_fine_grid(coefficients):
     grid = np.linspace(0.1, 1, 90_001)
     a = coefficients[0] + 0.5 * coefficients[1] + 2 * coefficients[2]
-    best = grid[np.argmax(sigmoid(a + coefficients[3] * grid) * (1 - grid))]
-    found = best_shading(jnp.asarray(coefficients, jnp.float32), jnp.float32(0.5), jnp.float32(2.0))
-    np.testing.assert_allclose(found, best, atol=2e-4)
+    expected = grid[np.argmax(sigmoid(a + coefficients[3] * grid) * (1 - grid))]
+    found = best(np.array(coefficients, np.float32), np.float32(0.5), np.float32(2.0))
+    np.testing.assert_allclose(found, expected, atol=2e-4)
 
 
 def test_a_win_rate_that_does_not_rise_with_the_bid_is_answered_by_the_lowest_bid():
-    found = best_shading(jnp.array([0.0, 0.0, 0.0, -1.0]), jnp.float32(0.5), jnp.float32(1.0))
+    found = best(np.array([0.0, 0.0, 0.0, -1.0], np.float32), np.float32(0.5), np.float32(1.0))
     np.testing.assert_allclose(found, 0.1)
 
 
@@ -124,8 +133,7 @@ def test_the_value_learning_bidder_falls_back_to_the_start_when_it_has_won_nothi
     bidder = ValueLearning(exploration=0.01, initial=0.95)
     lost = log_of(np.full(100, 0.5), np.zeros(100), won=np.zeros(100, bool))
     memory = jit(bidder.update)(bidder.init(), lost)
-    draw = Stream.from_key(jax.random.key(0)).at(jnp.arange(500))
-    shading = bidder.shade(draw, memory, jnp.full(500, 0.5), jnp.ones(500))
+    shading = shaded(bidder, memory, 500)
     np.testing.assert_allclose(shading.proposed.mean(), 0.95, atol=0.005)
 
 
@@ -140,17 +148,19 @@ def wins_above(threshold, rounds=4000):
 @pytest.mark.parametrize("bidder", [PolicyLearning(0.1, 0.7), DoublyRobust(0.1, 0.7)], ids=repr)
 @pytest.mark.parametrize(("threshold", "sign"), [(0.4, -1), (0.85, 1)])
 def test_policies_move_towards_the_factors_that_earn_more(bidder, threshold, sign):
-    before = bidder.init()
-    x = jnp.full(1, 0.5), jnp.ones(1)
-    np.testing.assert_allclose([value[0] for value in before.distribution(*x)], [0.7, 0.1], rtol=1e-5)
-    after = jit(bidder.update)(before, wins_above(threshold))
-    mean, std = after.distribution(*x)
+    @jit
+    def learn(log):
+        x = jnp.full(1, 0.5), jnp.ones(1)
+        policy = bidder.init()
+        return policy.distribution(*x), bidder.update(policy, log).distribution(*x)
+
+    before, (mean, std) = learn(wins_above(threshold))
+    np.testing.assert_allclose([value[0] for value in before], [0.7, 0.1], rtol=1e-5)
     assert sign * (mean[0] - 0.7) > 0.02
     assert std[0] > LEAST_STD
 
 
 def test_propensities_are_those_of_the_normal_law_that_factors_are_drawn_from():
-    draw = Stream.from_key(jax.random.key(1)).at(jnp.arange(5))
-    shading = EmpiricallyShaded(exploration=0.2).shade(draw, jnp.float32(0.8), jnp.ones(5), jnp.ones(5))
+    shading = shaded(EmpiricallyShaded(exploration=0.2), np.float32(0.8), 5)
     expected = np.exp(-0.5 * ((np.asarray(shading.proposed) - 0.8) / 0.2) ** 2) / (0.2 * np.sqrt(2 * np.pi))
     np.testing.assert_allclose(np.exp(shading.log_propensity), expected, rtol=1e-5)

@@ -21,14 +21,19 @@ from tests.envs.contextual_reference import best_ads, round_metrics
 FALSE_ALARM = 1e-6
 """Probability that a statistical test of this file fails although all is well, in each of its comparisons."""
 
-draw = jit(draw_rounds, static_argnums=2)
+catalogue_of = jit(lambda seed, config: sample_catalogue(jax.random.key(seed), config), static_argnums=1)
 settled = jit(settle, static_argnums=3)
+
+
+@functools.partial(jit, static_argnums=(1, 2))
+def draw(seed, count, config):
+    return draw_rounds(Stream.from_key(jax.random.key(seed)), jnp.arange(count), config)
 
 
 @functools.cache
 def rounds_of(participants, bidders=5, count=20_000):
     config = Config(n_bidders=bidders, participants=participants, context_dim=3, observed_dim=2)
-    return jax.device_get(draw(Stream.from_key(jax.random.key(7)), jnp.arange(count), config))
+    return jax.device_get(draw(7, count, config))
 
 
 @pytest.mark.parametrize("participants", [1, 2, 3, 5])
@@ -54,7 +59,7 @@ def test_contexts_are_independent_standard_normals_with_a_constant_and_clicks_ar
 
 
 def test_a_round_does_not_depend_on_how_many_are_drawn_with_it():
-    few = draw(Stream.from_key(jax.random.key(7)), jnp.arange(10), Config(5, 2, context_dim=3, observed_dim=2))
+    few = draw(7, 10, Config(5, 2, context_dim=3, observed_dim=2))
     many = rounds_of(2)
     for part, whole in zip(jax.tree.leaves(few), jax.tree.leaves(many), strict=True):
         np.testing.assert_array_equal(part, whole[..., :10])
@@ -62,7 +67,7 @@ def test_a_round_does_not_depend_on_how_many_are_drawn_with_it():
 
 def test_catalogues_follow_auctiongym_s_laws():
     config = Config(n_bidders=100, n_ads=100)
-    catalogue = jax.device_get(jit(sample_catalogue, static_argnums=1)(jax.random.key(3), config))
+    catalogue = jax.device_get(catalogue_of(3, config))
     assert stats.kstest(catalogue.embedding[..., :5].ravel(), "norm").pvalue > FALSE_ALARM
     assert stats.kstest(-3 - catalogue.embedding[..., 5].ravel(), "uniform").pvalue > FALSE_ALARM
     assert stats.kstest((np.log(catalogue.value.ravel()) - 0.1) / 0.2, "norm").pvalue > FALSE_ALARM
@@ -71,8 +76,8 @@ def test_catalogues_follow_auctiongym_s_laws():
 @pytest.mark.parametrize("sees_all", [True, False])
 def test_bidders_choose_the_ad_with_the_highest_estimated_value(sees_all):
     config = Config(n_bidders=4, n_ads=7, context_dim=3, observed_dim=2)
-    catalogue = sample_catalogue(jax.random.key(1), config)
-    rounds = draw(Stream.from_key(jax.random.key(2)), jnp.arange(200), config)
+    catalogue = catalogue_of(1, config)
+    rounds = draw(2, 200, config)
     belief = np.random.default_rng(0).normal(size=(4, 7, 3)).astype(np.float32)
     offers = (
         jit(oracle_offers)(rounds.context, catalogue)
@@ -89,14 +94,14 @@ def test_bidders_choose_the_ad_with_the_highest_estimated_value(sees_all):
 
 def test_thompson_sampling_shows_each_of_two_ads_as_often_as_its_sampled_rate_is_the_higher():
     rounds, mean, precision = 20_000, np.array([[[0.5, -1.0], [0.2, -1.2]]]), np.array([[[4.0, 2.0], [1.0, 8.0]]])
-    drawn = sample_catalogue(jax.random.key(0), Config(1, 1, n_ads=2, context_dim=1, observed_dim=1))
+    drawn = catalogue_of(0, Config(1, 1, n_ads=2, context_dim=1, observed_dim=1))
     catalogue = Catalogue(drawn.embedding, jnp.ones((1, 2)))
     x = np.array([0.8, 1.0])
     context = jnp.broadcast_to(jnp.asarray(x)[:, None], (2, rounds))
-    stream = Stream.from_key(jax.random.key(4))
 
     @jit
     def choose(context, mean, precision):
+        stream = Stream.from_key(jax.random.key(4))
         return estimated_offers(context, catalogue, mean, precision, stream.at(jnp.arange(rounds)))
 
     offers = choose(context, jnp.asarray(mean, jnp.float32), jnp.asarray(precision, jnp.float32))

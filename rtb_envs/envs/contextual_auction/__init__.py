@@ -16,7 +16,7 @@ from rtb_envs.envs.contextual_auction.rivals import ShadingRule
 from rtb_envs.envs.contextual_auction.rounds import Rounds, draw_rounds
 from rtb_envs.envs.contextual_auction.settlement import Results, settle
 from rtb_envs.envs.contextual_auction.simulation import Advertisers, simulate
-from rtb_envs.envs.contextual_auction.state import Params, State
+from rtb_envs.envs.contextual_auction.state import Outcome, Params, State
 from rtb_envs.envs.contextual_auction.value_learning import ValueLearning
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Offers",
     "Options",
     "Oracle",
+    "Outcome",
     "Params",
     "PolicyLearning",
     "Posterior",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import gymnasium
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -13,11 +14,11 @@ from jaxtyping import Bool, Float
 from rtb_envs.core import Info, RenderPanel
 from rtb_envs.envs.contextual_auction.config import Config
 from rtb_envs.envs.contextual_auction.metrics import MONEY, SHADING_UNIT, Totals, totals
-from rtb_envs.envs.contextual_auction.money import MAX_AMOUNT, MICROS, sum_rounds
+from rtb_envs.envs.contextual_auction.money import MAX_AMOUNT, MICROS, ExactSum, sum_rounds
 from rtb_envs.envs.contextual_auction.offers import Offers, estimated_offers, oracle_offers
 from rtb_envs.envs.contextual_auction.rounds import Rounds, draw_rounds
 from rtb_envs.envs.contextual_auction.settlement import settle
-from rtb_envs.envs.contextual_auction.state import Params, State
+from rtb_envs.envs.contextual_auction.state import Outcome, Params, State
 from rtb_envs.multi_agent import MultiAgentEnvironment
 from rtb_envs.random import Stream
 
@@ -32,8 +33,8 @@ class ContextualAuction(MultiAgentEnvironment[Params, State, Rounds]):
     bid wins and pays the first or second price; the ad may be clicked, by its true CTR. The model is AuctionGym's
     (Jeunen et al., AdKDD 2022 and KDD 2023).
 
-    - Observation: float32[7] a bidder, see ``OBSERVATION_KEYS``: the coming rounds' offers, and what the last ones
-      brought. Means over the rounds of the step in which the bidder takes part, 0 where there are none.
+    - Observation: float32[7] a bidder, see ``OBSERVATION_KEYS``: what it has to offer in the coming step, 0 where it
+      takes no part, and what the last step brought in which it took part. Means over its rounds of the step.
     - Action: float32[1] a bidder in [0, shading_high], the shading factor; without effect where it does not take part.
     - Reward: the surplus of the step, values of clicks less prices, in currency.
     - Termination: after ``horizon`` steps, for all. Never truncated.
@@ -103,9 +104,14 @@ class ContextualAuction(MultiAgentEnvironment[Params, State, Rounds]):
         return draw_rounds(stream, jnp.arange(self.config.rounds_per_step), self.config)
 
     def initial(self, noise: Rounds, params: Params) -> State:
-        nothing = Totals.zero(self.config.n_bidders)
-        price = jnp.zeros(self.config.n_bidders, float)
-        return State(jnp.zeros((), jnp.int32), noise, self._offers(noise, params), nothing, nothing, price)
+        zero = jnp.zeros(self.config.n_bidders, float)
+        return State(
+            t=jnp.zeros((), jnp.int32),
+            rounds=noise,
+            offers=self._offers(noise, params),
+            episode=Totals.zero(self.config.n_bidders),
+            last=Outcome(zero, zero, jnp.minimum(zero + 1, params.shading_high)),
+        )
 
     def transition(
         self, state: State, action: Array, noise: Rounds, params: Params
@@ -121,13 +127,12 @@ class ContextualAuction(MultiAgentEnvironment[Params, State, Rounds]):
             t=state.t + 1,
             rounds=noise,
             offers=self._offers(noise, params),
-            last=step,
             episode=state.episode + step,
-            price=_mean(paid.times(1 / MICROS), step.rounds.times(1)),
+            last=self._outcome(state.last, step, paid),
         )
         terminated = jnp.broadcast_to(after.t >= params.horizon, (self.config.n_bidders,))
         reward = step.surplus.times(1 / MICROS)
-        return after, reward, terminated, jnp.zeros_like(terminated), self._info(after)
+        return after, reward, terminated, jnp.zeros_like(terminated), self._info(step, after)
 
     def observe(self, state: State, params: Params) -> Float[Array, "bidders 7"]:
         takes_part = state.rounds.takes_part
@@ -136,15 +141,15 @@ class ContextualAuction(MultiAgentEnvironment[Params, State, Rounds]):
         def mean(amount: Array) -> Array:
             return _mean(jnp.sum(jnp.where(takes_part, amount, 0), axis=-1), count)
 
-        last, offers = state.last, state.offers
+        offers = state.offers
         entries = {
             "takes_part": count / self.config.rounds_per_step,
             "estimated_ctr": jnp.minimum(mean(offers.estimated_ctr), 1),
             "value": mean(offers.value),
             "expected_value": mean(offers.estimated_ctr * offers.value),
-            "win_rate": _mean(last.impressions.times(1), last.rounds.times(1)),
-            "price": state.price,
-            "shading": _mean(last.shading.times(SHADING_UNIT), last.rounds.times(1)),
+            "win_rate": state.last.win_rate,
+            "price": state.last.price,
+            "shading": state.last.shading,
         }
         return jnp.stack([entries[key] for key in OBSERVATION_KEYS], axis=-1)
 
@@ -157,9 +162,19 @@ class ContextualAuction(MultiAgentEnvironment[Params, State, Rounds]):
             return oracle_offers(rounds.context, params.catalogue)
         return estimated_offers(rounds.context, params.catalogue, params.belief)
 
-    def _info(self, after: State) -> Info:
-        info = {}
-        for prefix, sums in (("", after.last), ("episode_", after.episode)):
+    def _outcome(self, before: Outcome, step: Totals, paid: ExactSum) -> Outcome:
+        count = step.rounds.times(1)
+        new = Outcome(
+            _mean(step.impressions.times(1), count),
+            _mean(paid.times(1 / MICROS), count),
+            _mean(step.shading.times(SHADING_UNIT), count),
+        )
+        outcome: Outcome = jax.tree.map(lambda new, old: jnp.where(count > 0, new, old), new, before)
+        return outcome
+
+    def _info(self, step: Totals, after: State) -> Info:
+        info = {"win_rate": after.last.win_rate, "price": after.last.price, "shading": after.last.shading}
+        for prefix, sums in (("", step), ("episode_", after.episode)):
             info[f"{prefix}participation"] = sums.rounds.count()
             info[f"{prefix}impression"] = sums.impressions.count()
             info[f"{prefix}click"] = sums.clicks.count()
@@ -167,8 +182,6 @@ class ContextualAuction(MultiAgentEnvironment[Params, State, Rounds]):
                 info[f"{prefix}{name}"] = getattr(sums, name).times(1 / MICROS)
             info[f"{prefix}market_welfare"] = jnp.sum(info[f"{prefix}welfare"])
             info[f"{prefix}market_revenue"] = jnp.sum(info[f"{prefix}spend"])
-        info["shading"] = _mean(after.last.shading.times(SHADING_UNIT), after.last.rounds.times(1))
-        info["price"] = after.price
         return info
 
 

@@ -35,6 +35,18 @@ class Params:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
+class Outcome:
+    """Means over the rounds in which a bidder took part, of the last step that had any."""
+
+    win_rate: Float[Array, "bidders"]
+    price: Float[Array, "bidders"]
+    """What the winner paid, whoever it was, in currency."""
+    shading: Float[Array, "bidders"]
+    """Share of the estimated value that was bid."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
 class State:
     """One market in progress: the rounds that come next, and what the last ones brought."""
 
@@ -43,9 +55,6 @@ class State:
     """The coming step's; hidden from the bidders but for who takes part."""
     offers: Offers
     """The coming step's; the true click-through rates are hidden from bidders who do not know them."""
-    last: Totals
-    """Sums over the last step."""
     episode: Totals
     """Sums over the episode so far."""
-    price: Float[Array, "bidders"]
-    """Mean price, in currency, of the last step's rounds in which the bidder took part."""
+    last: Outcome
