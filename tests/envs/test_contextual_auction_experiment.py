@@ -94,7 +94,11 @@ def surplus_of_first(bidder, pricing):
 surplus_of_truthful = functools.cache(lambda pricing: surplus_of_first(FixedShading(1.0), pricing))
 
 
-@pytest.mark.parametrize("bidder", [EmpiricallyShaded(), ValueLearning(), PolicyLearning(), DoublyRobust()], ids=repr)
+@pytest.mark.parametrize(
+    "bidder",
+    [EmpiricallyShaded(), ValueLearning(), DoublyRobust(), pytest.param(PolicyLearning(), marks=pytest.mark.slow)],
+    ids=lambda bidder: type(bidder).__name__,
+)
 def test_learned_shading_earns_more_than_the_truth_under_first_price(bidder):
     gain = surplus_of_first(bidder, "first_price") - surplus_of_truthful("first_price")
     assert stats.ttest_1samp(gain, 0, alternative="greater").pvalue < FALSE_ALARM

@@ -22,7 +22,8 @@ def fit_logistic(
 
     ``label`` is 0 or 1, ``weight`` >= 0 how often a row counts, the prior's precision positive. Each of 15 steps is the
     most probable of none, Newton's, parts of it, and the one to the optimum of a quadratic bound, which never makes it
-    less probable (Jaakkola and Jordan, "Bayesian Parameter Estimation via Variational Methods", Stat. Comput. 10, 2000): Newton's alone overshoots where the prior mean is surely wrong.
+    less probable (Jaakkola and Jordan, Statistics and Computing 10, 2000): Newton's alone overshoots where the prior
+    mean is surely wrong.
     """
 
     def loss(coefficients: Array) -> Array:
