@@ -96,7 +96,7 @@ def test_thompson_sampling_shows_each_of_two_ads_as_often_as_its_sampled_rate_is
     rounds, mean, precision = 20_000, np.array([[[0.5, -1.0], [0.2, -1.2]]]), np.array([[[4.0, 2.0], [1.0, 8.0]]])
     drawn = catalogue_of(0, Config(1, 1, n_ads=2, context_dim=1, observed_dim=1))
     catalogue = Catalogue(drawn.embedding, jnp.ones((1, 2)))
-    x = np.array([0.8, 1.0])
+    x = np.array([2.0, 1.0])
     context = jnp.broadcast_to(jnp.asarray(x)[:, None], (2, rounds))
 
     @jit
