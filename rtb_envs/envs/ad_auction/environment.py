@@ -19,6 +19,7 @@ from rtb_envs.envs.ad_auction.config import MAX_BID, Config
 from rtb_envs.envs.ad_auction.hindsight import hindsight, market_distribution
 from rtb_envs.envs.ad_auction.noise import Auctions, Drawn, Noise
 from rtb_envs.envs.ad_auction.params import Params
+from rtb_envs.envs.ad_auction.records import auction_records
 from rtb_envs.envs.ad_auction.settlement import AuctionResult, StepTotals, ratio, settle
 from rtb_envs.envs.ad_auction.state import Hindsight, Offer, State
 from rtb_envs.policies.market_distribution import MarketDistribution
@@ -56,6 +57,8 @@ class AdAuction(Environment[Params, State, Noise]):
         RenderPanel("win_rate", "Win rate", "share of auctions"),
         RenderPanel("reward", "Reward", "per step"),
     )
+
+    auction_records = auction_records
 
     def __init__(self, config: Config, params: Params) -> None:
         self.config = config

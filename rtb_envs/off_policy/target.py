@@ -1,0 +1,81 @@
+"""A target policy followed along logged episodes: how likely it makes the logged actions, and what else it might do."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+from jax import Array, lax
+
+from rtb_envs import compile, validation
+from rtb_envs.logs.episode_log import EpisodeLog
+from rtb_envs.policies.stochastic import StochasticPolicy
+from rtb_envs.random import Stream
+
+NUM_DRAWS = 16
+"""Actions drawn in each step where they are too many to be listed."""
+
+
+class Alternatives(NamedTuple):
+    """What the target policy makes of each logged step."""
+
+    log_propensity: npt.NDArray[np.float32]
+    """The target's, of the logged action [episodes, steps]; 0 after an episode's end."""
+    action: npt.NDArray[Any]
+    """What the target might do [episodes, steps, alternatives, ...]: all discrete actions, or draws from it."""
+    probability: npt.NDArray[np.float32]
+    """The probability of each [episodes, steps, alternatives]; equal shares of draws."""
+
+
+def follow(log: EpisodeLog, policy: StochasticPolicy, params: Any, seed: int = 0) -> Alternatives:
+    """Follow ``policy`` through the observations of ``log``, in the market ``params``; it remembers what it would have.
+
+    Raises TypeError for a policy that knows no propensities.
+    """
+    if isinstance(policy, type) or not isinstance(policy, StochasticPolicy):
+        raise validation.wrong_type("policy", "a stochastic policy, with log_propensity", policy)
+    space = log.action_space
+    listed = jnp.arange(space.start, space.start + space.n, dtype=jnp.int32) if _is_discrete(space) else None
+    keys = jax.random.split(jax.random.key(seed), log.num_episodes)
+    arrays = [log.by_episode(values) for values in (log.observation, log.action)]
+    followed: Alternatives = jax.device_get(_compiled()(policy, params, keys, *arrays, listed))
+    in_progress = np.arange(arrays[0].shape[1]) < log.lengths[:, None]
+    return followed._replace(log_propensity=np.where(in_progress, followed.log_propensity, 0))
+
+
+def _is_discrete(space: Any) -> bool:
+    return isinstance(space, spaces.Discrete)
+
+
+@functools.cache
+def _compiled() -> Any:
+    return compile.jit(jax.vmap(_follow_episode, (None, None, 0, 0, 0, None)))
+
+
+def _follow_episode(
+    policy: StochasticPolicy, params: Any, key: Array, observation: Array, action: Array, listed: Array | None
+) -> Alternatives:
+    """One episode; arrays lead with its steps."""
+    stream = Stream.from_key(key)
+
+    def step(carry: Any, logged: tuple[Array, Array, Array]) -> tuple[Any, Alternatives]:
+        t, seen, taken = logged
+        draws = [
+            policy.act(stream.step(t).site(draw), carry, seen)[0] for draw in range(NUM_DRAWS if listed is None else 0)
+        ]
+        actions = jnp.stack(draws) if listed is None else listed
+        if listed is None:
+            probability = jnp.full(NUM_DRAWS, 1 / NUM_DRAWS, jnp.float32)
+        else:
+            probability = jnp.exp(jax.vmap(lambda one: policy.log_propensity(carry, seen, one))(listed))
+        _, after = policy.act(stream.step(t), carry, seen)
+        return after, Alternatives(policy.log_propensity(carry, seen, taken), actions, probability)
+
+    steps = jnp.arange(observation.shape[0])
+    alternatives: Alternatives = lax.scan(step, policy.init(params), (steps, observation, action))[1]
+    return alternatives
