@@ -23,7 +23,7 @@ _LARGEST_LATENT = 16.0
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class StochasticNetworkPolicy:
-    """``policy`` drawing from its network's distribution, as in training, instead of taking the most probable action."""
+    """``policy`` drawing from its network's distribution, as in training; it takes no mode."""
 
     policy: NetworkPolicy
 

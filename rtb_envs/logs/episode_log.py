@@ -66,7 +66,7 @@ class EpisodeLog:
 
         names = (*_BY_STEP, "lengths", "final_observation")
         known = [name for name in names if getattr(first, name) is not None]
-        arrays = {name: joined(getattr(log, name) for log in logs) for name in known}
+        arrays: dict[str, Any] = {name: joined(getattr(log, name) for log in logs) for name in known}
         info = {name: joined(log.info[name] for log in logs) for name in first.info}
         return replace(first, **arrays, info=info)
 
@@ -105,7 +105,7 @@ class EpisodeLog:
     @property
     def returns(self) -> npt.NDArray[np.float64]:
         """Sum of rewards of each episode [episodes]."""
-        return np.bincount(self.episode, weights=self.reward, minlength=self.num_episodes)
+        return np.bincount(self.episode, weights=self.reward, minlength=self.num_episodes).astype(np.float64)
 
     def by_episode(self, values: AnyArray) -> AnyArray:
         """``values`` [steps, ...] as [episodes, longest, ...], zeros after an episode's end."""

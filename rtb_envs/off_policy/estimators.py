@@ -68,8 +68,8 @@ def doubly_robust(
 ) -> Contributions:
     """A model's value of the first state, corrected by what rewards differ from the model, per decision.
 
-    ``action_value`` is the model's Q of each logged step, ``state_value`` the mean of Q over the target's actions there,
-    both 0 after an episode's end. With w_t the ratio up to step t and w_{-1} = 1, an episode contributes
+    ``action_value`` is the model's Q of each logged step, ``state_value`` the mean of Q over the target's actions
+    there, both 0 after an episode's end. With w_t the ratio up to step t and w_{-1} = 1, an episode contributes
 
         sum over t of discount**t * (w_t * (reward_t - action_value_t) + w_{t-1} * state_value_t).
 

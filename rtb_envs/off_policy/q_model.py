@@ -48,7 +48,8 @@ class Features(NamedTuple):
         one = np.ones((len(seen), 1))
         if isinstance(self.space, spaces.Discrete):
             chosen = action.reshape(-1, 1) == np.arange(self.space.start, self.space.start + self.space.n)
-            return (chosen[:, :, None] * np.hstack([one, seen])[:, None, :]).reshape(len(seen), -1)
+            products = chosen[:, :, None] * np.hstack([one, seen])[:, None, :]
+            return np.asarray(products.reshape(len(seen), -1), np.float64)
         entries = np.hstack([one, seen, self._standardised(action.reshape(len(seen), -1))])
         first, second = np.triu_indices(entries.shape[1])
         return entries[:, first] * entries[:, second]
@@ -59,7 +60,8 @@ class Features(NamedTuple):
         low, high = (bound.reshape(-1).astype(np.float64) for bound in (self.space.low, self.space.high))
         if (low > 0).all():
             low, high, action = np.log(low), np.log(high), np.log(action)
-        return (action - (low + high) / 2) * np.sqrt(12) / (high - low)
+        standardised: FloatArray = (action - (low + high) / 2) * np.sqrt(12) / (high - low)
+        return standardised
 
 
 def fit(

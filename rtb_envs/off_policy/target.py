@@ -40,16 +40,14 @@ def follow(log: EpisodeLog, policy: StochasticPolicy, params: Any, seed: int = 0
     if isinstance(policy, type) or not isinstance(policy, StochasticPolicy):
         raise validation.wrong_type("policy", "a stochastic policy, with log_propensity", policy)
     space = log.action_space
-    listed = jnp.arange(space.start, space.start + space.n, dtype=jnp.int32) if _is_discrete(space) else None
+    listed = None
+    if isinstance(space, spaces.Discrete):
+        listed = jnp.arange(space.start, space.start + space.n, dtype=jnp.int32)
     keys = jax.random.split(jax.random.key(seed), log.num_episodes)
     arrays = [log.by_episode(values) for values in (log.observation, log.action)]
-    followed: Alternatives = jax.device_get(_compiled()(policy, params, keys, *arrays, listed))
-    in_progress = np.arange(arrays[0].shape[1]) < log.lengths[:, None]
-    return followed._replace(log_propensity=np.where(in_progress, followed.log_propensity, 0))
-
-
-def _is_discrete(space: Any) -> bool:
-    return isinstance(space, spaces.Discrete)
+    log_propensity, action, probability = jax.device_get(_compiled()(policy, params, keys, *arrays, listed))
+    in_progress = np.arange(log_propensity.shape[1]) < log.lengths[:, None]
+    return Alternatives(np.where(in_progress, log_propensity, np.float32(0)), action, probability)
 
 
 @functools.cache
@@ -59,23 +57,21 @@ def _compiled() -> Any:
 
 def _follow_episode(
     policy: StochasticPolicy, params: Any, key: Array, observation: Array, action: Array, listed: Array | None
-) -> Alternatives:
-    """One episode; arrays lead with its steps."""
+) -> tuple[Array, Array, Array]:
+    """The fields of ``Alternatives`` of one episode; arrays lead with its steps."""
     stream = Stream.from_key(key)
 
-    def step(carry: Any, logged: tuple[Array, Array, Array]) -> tuple[Any, Alternatives]:
+    def step(carry: Any, logged: tuple[Array, Array, Array]) -> tuple[Any, tuple[Array, Array, Array]]:
         t, seen, taken = logged
-        draws = [
-            policy.act(stream.step(t).site(draw), carry, seen)[0] for draw in range(NUM_DRAWS if listed is None else 0)
-        ]
-        actions = jnp.stack(draws) if listed is None else listed
         if listed is None:
-            probability = jnp.full(NUM_DRAWS, 1 / NUM_DRAWS, jnp.float32)
+            draws = [policy.act(stream.step(t).site(draw), carry, seen)[0] for draw in range(NUM_DRAWS)]
+            actions, probability = jnp.stack(draws), jnp.full(NUM_DRAWS, 1 / NUM_DRAWS, jnp.float32)
         else:
+            actions = listed
             probability = jnp.exp(jax.vmap(lambda one: policy.log_propensity(carry, seen, one))(listed))
         _, after = policy.act(stream.step(t), carry, seen)
-        return after, Alternatives(policy.log_propensity(carry, seen, taken), actions, probability)
+        return after, (policy.log_propensity(carry, seen, taken), actions, probability)
 
     steps = jnp.arange(observation.shape[0])
-    alternatives: Alternatives = lax.scan(step, policy.init(params), (steps, observation, action))[1]
-    return alternatives
+    followed: tuple[Array, Array, Array] = lax.scan(step, policy.init(params), (steps, observation, action))[1]
+    return followed

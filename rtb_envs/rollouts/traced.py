@@ -145,8 +145,10 @@ def _program(env: Environment[Any, Any, Any], recorder: Recorder, max_steps: int
             moment = Moment(lanes.keys, lanes.state, lanes.observation, carry, action, outcome)
             return (after, next_carry, in_progress & ~after.over), (in_progress, record(moment))
 
-        carry = jax.vmap(lambda _: policy.init(params))(keys)
-        start = core.start_batch(env, keys, params), carry, jnp.ones(keys.shape[0], bool)
+        def begin(_: Array) -> Any:
+            return policy.init(params)
+
+        start = core.start_batch(env, keys, params), jax.vmap(begin)(keys), jnp.ones(keys.shape[0], bool)
         return lax.scan(step, start, jnp.arange(max_steps))[1]
 
     return program
