@@ -59,10 +59,8 @@ def test_a_box_s_density_integrates_to_one_and_is_that_of_the_draws(kind):
     policy, box = policy_of(ACTIONS[kind]), ACTIONS[kind]
     grid = np.linspace(box.low[0] + 1e-4, box.high[0] - 1e-4, 20_001, dtype=np.float32)
     carry = policy.init(None)
-    density_of = compile.jit(
-        jax.vmap(lambda policy, action: policy.log_propensity(carry, OBSERVATION, action), (None, 0))
-    )
-    density = np.exp(np.asarray(density_of(policy, grid[:, None]), float))
+    density_of = jax.vmap(lambda action: policy.log_propensity(carry, OBSERVATION, action))
+    density = np.exp(np.asarray(compile.jit(density_of)(grid[:, None]), float))
     steps = (density[1:] + density[:-1]) / 2 * np.diff(grid)
     assert steps.sum() == pytest.approx(1, abs=2e-3)
     actions, log_propensity = drawn(policy, 20_000)

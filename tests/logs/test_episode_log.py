@@ -42,10 +42,8 @@ def test_steps_know_their_episode_and_what_was_seen_after_them(log):
 
 
 def test_the_text_tells_sizes_and_mean_return(log):
-    text = (
-        "EpisodeLog of Market-v0: 2 episodes, 4 steps, with propensities, mean return 1.25 (standard deviation 3.182)"
-    )
-    assert repr(log) == text
+    sizes = "EpisodeLog of Market-v0: 2 episodes, 4 steps, with propensities"
+    assert repr(log) == f"{sizes}, mean return 1.25 (standard deviation 3.182)"
 
 
 def test_logs_are_joined_episode_by_episode(log):
@@ -79,12 +77,17 @@ def test_a_parquet_file_holds_the_frame_and_is_replaced(log, tmp_path):
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_a_write_that_fails_leaves_nothing_new(tmp_path, kind):
     (tmp_path / "kept").write_text("before")
-    with pytest.raises(RuntimeError, match="disk"), whole_or_nothing(tmp_path / "kept") as unfinished:
-        if kind == "file":
-            unfinished.write_text("half")
-        else:
-            unfinished.mkdir()
-            (unfinished / "part").write_text("half")
-        raise RuntimeError("disk")
+
+    def write():
+        with whole_or_nothing(tmp_path / "kept") as unfinished:
+            if kind == "file":
+                unfinished.write_text("half")
+            else:
+                unfinished.mkdir()
+                (unfinished / "part").write_text("half")
+            raise RuntimeError("disk")
+
+    with pytest.raises(RuntimeError, match="disk"):
+        write()
     assert [file.name for file in tmp_path.iterdir()] == ["kept"]
     assert (tmp_path / "kept").read_text() == "before"
