@@ -97,8 +97,8 @@ def _chunks(
 ) -> Iterator[Chunk]:
     leaves, structure = jax.tree.flatten((policy, params))
     shapes = tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves)
-    lanes = min(num_episodes, _lanes_of_a_chunk(env, recorder, structure, shapes, max_steps))
-    program = _compiled(env, recorder, structure, shapes, lanes, max_steps)
+    most = min(num_episodes, MAX_CHUNK_EPISODES)
+    lanes, program = _compiled(env, recorder, structure, shapes, most, CHUNK_BYTES, max_steps)
     for first in range(0, num_episodes, lanes):
         # The last chunk runs full as well, and what is too much is thrown away: one program serves all.
         count = min(lanes, num_episodes - first)
@@ -107,28 +107,29 @@ def _chunks(
         yield Chunk(first, in_progress, steps)
 
 
-def _lanes_of_a_chunk(
-    env: Environment[Any, Any, Any], recorder: Recorder, structure: Any, shapes: Any, max_steps: int
-) -> int:
-    """As many lanes as fit CHUNK_BYTES."""
-    key = jax.eval_shape(lambda: lane_keys(0, EVALUATE, 1))
-    _, steps = jax.eval_shape(_program(env, recorder, max_steps), *_given(structure, shapes, key))
-    size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(steps))
-    return int(np.clip(CHUNK_BYTES // size, 1, MAX_CHUNK_EPISODES))
-
-
-def _given(structure: Any, shapes: Any, keys: Any) -> tuple[Any, Any, Any]:
-    policy, params = jax.tree.unflatten(structure, shapes)
-    return policy, keys, params
-
-
 @functools.lru_cache(maxsize=64)
 def _compiled(
-    env: Environment[Any, Any, Any], recorder: Recorder, structure: Any, shapes: Any, lanes: int, max_steps: int
-) -> Any:
-    """The program for a chunk of ``lanes``, given (policy, lane keys, params) of these shapes."""
+    env: Environment[Any, Any, Any],
+    recorder: Recorder,
+    structure: Any,
+    shapes: Any,
+    lanes: int,
+    chunk_bytes: int,
+    max_steps: int,
+) -> tuple[int, Any]:
+    """How many lanes have a record of at most ``chunk_bytes``, at most ``lanes``, and the program for a chunk of them.
+
+    It takes (policy, lane keys, params) of the given shapes.
+    """
+    policy, params = jax.tree.unflatten(structure, shapes)
     keys = jax.eval_shape(lambda: lane_keys(0, EVALUATE, lanes))
-    return compile.jit(_program(env, recorder, max_steps)).lower(*_given(structure, shapes, keys)).compile()
+    traced = compile.jit(_program(env, recorder, max_steps)).trace(policy, keys, params)
+    _, steps = traced.out_info
+    lane_bytes = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(steps)) // lanes
+    fitting = max(1, chunk_bytes // lane_bytes)
+    if fitting < lanes:
+        return _compiled(env, recorder, structure, shapes, fitting, chunk_bytes, max_steps)
+    return lanes, traced.lower().compile()
 
 
 def _program(env: Environment[Any, Any, Any], recorder: Recorder, max_steps: int) -> Any:

@@ -1,7 +1,8 @@
 """The evaluation of a whole log, its parts against formulas, and its estimates against true values."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,24 +12,30 @@ import rtb_envs
 from rtb_envs.off_policy import evaluate, q_model
 from rtb_envs.off_policy.target import NUM_DRAWS, follow
 from rtb_envs.policies.constant import Constant
-from rtb_envs.policies.exploration import EpsilonGreedy, GaussianExploration, SoftmaxExploration
-from rtb_envs.policies.pid import PID
+from rtb_envs.policies.exploration import EpsilonGreedy, GaussianExploration
 from rtb_envs.policies.uniform_random import UniformRandom
 from tests.toy import Toy
 
 TOY, BOX = Toy(discrete=True), Toy()
-MARKET = {"horizon": 4, "search_volume_mean": 40, "search_volume_std": 4, "initial_budget": 300}
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class TurningBack:
+    """Goes left until it has been left of the origin, and right ever after."""
+
+    def init(self, params):
+        return jnp.zeros((), bool)
+
+    def act(self, stream, carry, observation):
+        turned = carry | (observation[1] < 0)
+        return jnp.where(turned, 7, 5), turned
 
 
 @pytest.fixture(scope="module")
 def walks():
     """Random walks, of a policy that takes each of the three actions equally often."""
     return rtb_envs.log_episodes(TOY, UniformRandom.for_env(TOY), 6000, seed=0, max_steps=6)
-
-
-@pytest.fixture(scope="module")
-def auction():
-    return rtb_envs.make("AdAuctionDiscrete-v0", **MARKET)
 
 
 def right(epsilon):
@@ -46,11 +53,14 @@ def test_a_target_is_followed_with_the_propensities_of_every_action(walks):
     np.testing.assert_allclose(followed.probability - [0.2, 0.2, 0.6], 0, atol=1e-6)
 
 
-def test_a_target_with_a_memory_remembers_what_it_would_have(auction):
-    pid = SoftmaxExploration.for_env(auction, PID.for_env(auction), log_std=0.7)
-    log = rtb_envs.log_episodes(auction, pid, 50, seed=0)
-    followed = follow(log, pid, auction.default_params)
-    np.testing.assert_allclose(followed.log_propensity, log.by_episode(log.log_propensity), rtol=1e-4, atol=1e-5)
+def test_a_target_with_a_memory_remembers_what_it_would_have(walks):
+    followed = follow(walks, EpsilonGreedy.for_env(TOY, TurningBack(), epsilon=0.3), TOY.default_params)
+    side = walks.by_episode(np.sign(walks.observation[:, 1]))
+    turned = np.maximum.accumulate(side < 0, axis=1)  # it has been left of the origin
+    greedy = np.where(turned, 7, 5)
+    logged, in_progress = walks.by_episode(walks.action), walks.by_episode(np.ones(walks.num_steps, bool))
+    expected = np.where(logged == greedy, np.log(0.8), np.log(0.1)) * in_progress
+    np.testing.assert_allclose(followed.log_propensity, expected, rtol=1e-5)
 
 
 def test_on_its_own_episodes_a_policy_is_worth_what_they_brought(walks):
@@ -70,7 +80,11 @@ def test_estimates_agree_with_the_true_value_in_other_episodes(walks, epsilon):
     for name, estimate in evaluation.estimates.items():
         error = np.hypot((estimate.high - estimate.low) / 2, truth.std() / np.sqrt(len(truth)))
         assert abs(estimate.value - truth.mean()) < 4.5 * error, name
-    width = {name: estimate.high - estimate.low for name, estimate in evaluation.estimates.items()}
+
+
+def test_each_refinement_narrows_the_interval(walks):
+    estimates = evaluate(walks, right(0.3), TOY.default_params).estimates
+    width = {name: estimate.high - estimate.low for name, estimate in estimates.items()}
     assert width["DR"] < width["PDIS"] < width["IS"]
 
 
