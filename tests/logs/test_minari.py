@@ -111,6 +111,13 @@ def test_a_dataset_is_never_overwritten(log):
         log.to_minari("once-v0")
 
 
+def test_the_folder_of_datasets_may_be_relative(log, datasets, monkeypatch):
+    monkeypatch.chdir(datasets)
+    monkeypatch.setenv("MINARI_DATASETS_PATH", "here")
+    assert log.to_minari("near-v0") == datasets / "here" / "near-v0"
+    assert minari.load_dataset("near-v0").total_episodes == 4
+
+
 def test_a_dataset_that_is_not_there_is_said_to_be_missing():
     with pytest.raises(FileNotFoundError, match="nowhere-v0"):
         read_minari("nowhere-v0")
