@@ -137,14 +137,16 @@ def _program(env: Environment[Any, Any, Any], recorder: Recorder, max_steps: int
 
     def program(policy: Policy, keys: Array, params: Any) -> Any:
         stream = Stream.from_key(keys).site(POLICY_SITE)
-        record = jax.vmap(lambda moment: recorder(env, policy, params, moment))
+
+        def record(moment: Moment) -> dict[str, Any]:
+            return recorder(env, policy, params, moment)
 
         def step(progress: Any, t: Array) -> Any:
             lanes, carry, in_progress = progress
             action, next_carry = jax.vmap(policy.act)(stream.step(t), carry, lanes.observation)
             after, outcome = core.step_batch(env, lanes, action, params)
             moment = Moment(lanes.keys, lanes.state, lanes.observation, carry, action, outcome)
-            return (after, next_carry, in_progress & ~after.over), (in_progress, record(moment))
+            return (after, next_carry, in_progress & ~after.over), (in_progress, jax.vmap(record)(moment))
 
         def begin(_: Array) -> Any:
             return policy.init(params)
