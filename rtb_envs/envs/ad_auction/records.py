@@ -49,7 +49,7 @@ def auction_records(env: AdAuction, key: Array, state: State, action: Array, par
     result = env._resolve(offer, auctions.response_uniform, env.multiplier(action, params), params)
 
     paid = keep_until_exhausted if env.config.budget_rule == "stop" else skip_what_does_not_fit
-    has_bid = paid(jnp.where(takes_place, result.cost, 0), state.remaining_budget)
+    has_bid = paid(result.cost, state.remaining_budget)
     won = has_bid & result.impression
     clearing = clearing_price(
         result.bid, offer.price, env.config.pricing, params.reserve_price, params.hybrid_weight
