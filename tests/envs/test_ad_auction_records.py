@@ -85,3 +85,21 @@ def test_what_the_budget_no_longer_pays_for_has_no_bid(steps):
     assert not poor.all()
     stopped = np.maximum.accumulate(there & ~has_bid, axis=1) & has_bid & there
     assert stopped.any() == (options.get("budget_rule") == "skip")
+
+
+def test_an_auction_that_the_policy_lets_pass_has_no_bid():
+    env = rtb_envs.make("AdAuctionBidCurve-v0", **MARKET)
+    params = env.default_params
+    action = env.action_space(params).high.copy()
+    action[0] = 0.5  # takes part in every second auction, at the highest bid
+
+    def play(key, action, params):
+        state = env.reset_env(key, params)[1]
+        return env.auction_records(key, state, action, params), env.step_env(key, state, action, params)[-1]
+
+    records, info = jax.device_get(compile.jit(play)(jax.random.key(0), action, params))
+    there, passed = records["takes_place"], records["nbr"] == 502
+    assert 0 < (passed & there).sum() < there.sum()
+    np.testing.assert_array_equal(np.isnan(records["price"]), records["nbr"] != -1)
+    assert not records["impression"][passed].any()
+    assert (records["impression"] & there).sum() == info["impression"] > 0

@@ -143,7 +143,7 @@ class AdAuction(Environment[Params, State, Noise]):
         def run(index: Int[Array, "*auctions"]) -> AuctionResult:
             offer, auctions = self.offer(index, noise, state, params)
             bid = bidding.bid(offer.unit_bid, index, noise)
-            return self._resolve(offer, auctions.response_uniform, bid, params)
+            return self.resolve(offer, auctions.response_uniform, bid, params)
 
         step = settle(run, volume, state.remaining_budget, self.config.max_auctions, self.config.budget_rule)
         return self._advance(state, bidding.multiplier, step, noise, params)
@@ -194,7 +194,7 @@ class AdAuction(Environment[Params, State, Noise]):
         mean = params.derived.mean_conversion_rate if conversion else params.derived.mean_click_rate
         return params.standard_bid_price / mean
 
-    def _resolve(
+    def resolve(
         self, offer: Offer, response_uniform: Float[Array, "*auctions"], bid: Float[Array, "*auctions"], params: Params
     ) -> AuctionResult:
         """Auction, charge and response."""
