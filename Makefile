@@ -11,6 +11,7 @@ TRAIN := .venv/$(STAMP)-train
 TEST := .venv/$(STAMP)-test
 DOCS := .venv/$(STAMP)-docs
 SB3 := .venv-sb3/$(STAMP)-test
+OFFLINE := .venv-offline/$(STAMP)-test
 
 # One process for each core; the tests of a file stay together, because they share compiled programs.
 IN_PARALLEL := -n logical --dist loadfile
@@ -50,8 +51,8 @@ train: check-curriculum $(TRAIN) ## train an agent: CURRICULUM=1|2|3 [ENV= ALGO=
 		$(call option,algo,ALGO) $(call option,seed,SEED) $(call option,config,CONFIG) $(call option,out,OUT))
 
 .PHONY: test
-test: $(TEST) ## run every test that is not marked slow or sb3
-	.venv/bin/python -m pytest -m 'not slow and not sb3' $(IN_PARALLEL)
+test: $(TEST) ## run every test that is not marked slow, sb3 or d3rlpy
+	.venv/bin/python -m pytest -m 'not slow and not sb3 and not d3rlpy' $(IN_PARALLEL)
 
 .PHONY: test-slow
 test-slow: $(TEST) ## run the tests marked slow
@@ -60,6 +61,10 @@ test-slow: $(TEST) ## run the tests marked slow
 .PHONY: test-sb3
 test-sb3: $(SB3) ## run the tests against Stable-Baselines3, in .venv-sb3
 	.venv-sb3/bin/python -m pytest -m sb3
+
+.PHONY: test-offline
+test-offline: $(OFFLINE) ## run the tests against d3rlpy, in .venv-offline
+	.venv-offline/bin/python -m pytest -m d3rlpy
 
 .PHONY: lint
 lint: $(TEST) ## check style, formatting and types
@@ -85,7 +90,7 @@ docs: $(DOCS) ## build the documentation into docs/_build/html
 
 .PHONY: clean
 clean: ## remove environments, builds and caches; results stay
-	rm -rf .venv .venv-sb3 .venv-peers build dist docs/_build .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-sb3 .venv-offline .venv-peers build dist docs/_build .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(TRAIN): EXTRAS := train
 $(TEST): EXTRAS := train,dev
@@ -94,9 +99,16 @@ $(SB3): EXTRAS := train,dev,sb3
 
 $(TRAIN) $(TEST) $(DOCS): .venv/created
 $(SB3): .venv-sb3/created
+$(OFFLINE): .venv-offline/created
 
 $(TRAIN) $(TEST) $(DOCS) $(SB3): pyproject.toml constraints.txt
 	$(@D)/bin/python -m pip install -c constraints.txt -e '.[$(EXTRAS)$(addprefix $(comma),$(ACCELERATOR))]'
+	@touch $@
+
+# d3rlpy pins one old Gymnasium, so it comes without its dependencies.
+$(OFFLINE): pyproject.toml constraints.txt tests/d3rlpy/requirements.txt
+	$(@D)/bin/python -m pip install -c constraints.txt -e '.[train,dev]' -r tests/d3rlpy/requirements.txt
+	$(@D)/bin/python -m pip install --no-deps d3rlpy==2.8.1
 	@touch $@
 
 %/created:

@@ -40,6 +40,8 @@ class FunctionalCore(ABC, Generic[ParamsT, StateT, NoiseT]):
     """
 
     id: str
+    options: dict[str, Any] | None = None
+    """What ``make`` built it from besides its id; None where it was built otherwise."""
     render_panels: tuple[RenderPanel, ...] = ()
 
     @property
@@ -271,4 +273,5 @@ def build(spec: EnvSpec, options: dict[str, Any]) -> Any:
     module, _, name = spec.entry_point.partition(":")
     core = getattr(importlib.import_module(module), name)(**{**spec.options, **options})
     core.id = spec.id
+    core.options = options
     return core

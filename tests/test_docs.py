@@ -18,6 +18,7 @@ README = ROOT / "README.md"
 AD_AUCTION = ROOT / "docs" / "environments" / "ad_auction.md"
 PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts)
 NEEDS_SB3 = "stable_baselines3"
+NEEDS_D3RLPY = "d3rlpy"
 COMPILES_MUCH = {"adapters", "functional_core", "policies", "training"}
 SEPARATOR = "\x1e"
 
@@ -80,7 +81,7 @@ def folder(tmp_path_factory):
 
 def plain(parts: list[Example]) -> list[Example]:
     """The blocks that need nothing but this repository."""
-    return [part for part in parts if NEEDS_SB3 not in part.source]
+    return [part for part in parts if NEEDS_SB3 not in part.source and NEEDS_D3RLPY not in part.source]
 
 
 def pages_with_examples() -> list:
@@ -106,6 +107,12 @@ def test_each_example_with_stable_baselines3_runs_by_itself(page, tmp_path):
     for part in examples(page):
         if NEEDS_SB3 in part.source:
             run(page, [part], tmp_path)
+
+
+@pytest.mark.d3rlpy
+def test_the_page_on_offline_data_runs_to_its_end_where_there_is_d3rlpy(tmp_path):
+    page = ROOT / "docs" / "offline.md"
+    run(page, examples(page), tmp_path)
 
 
 def section(page: Path, heading: str) -> str:

@@ -40,18 +40,19 @@ ROOMS = {
     "envs": SIMULATORS - {"envs"},
     "metrics": GROUND,
     "render": {"core", *GROUND},
-    "logs": {"core", *GROUND},
+    "logs": {"core", "registry", *GROUND},
     "rollouts": {"core", "policies", "metrics", "logs", *GROUND},
+    "off_policy": {"policies", "logs", *GROUND},
     "adapters": {"core", "multi_agent", "registry", "render", *GROUND},
     "auto_bidding_v0": {"adapters"},
     "contextual_auction_v0": {"adapters"},
     "rtbgym": {"adapters", "render", *SIMULATORS},
-    "studies": {"rtbgym", "adapters", "rollouts", "logs", "render", "metrics", *SIMULATORS},
-    "cli": {"studies", "rtbgym", "adapters", "rollouts", "logs", "render", "metrics", *SIMULATORS},
+    "studies": {"rtbgym", "adapters", "off_policy", "rollouts", "logs", "render", "metrics", *SIMULATORS},
+    "cli": {"studies", "rtbgym", "adapters", "off_policy", "rollouts", "logs", "render", "metrics", *SIMULATORS},
 }
 
-LEARNING_LIBRARIES = {"flax", "optax", "orbax", "torch"}
-LOADED_ONLY_ON_USE = {"jax", "jaxlib", "flax", "optax", "orbax", "torch", "matplotlib", "polars"}
+LEARNING_LIBRARIES = {"flax", "optax", "orbax", "torch", "d3rlpy"}
+LOADED_ONLY_ON_USE = {"jax", "jaxlib", "flax", "optax", "orbax", "torch", "matplotlib", "polars", "minari"}
 MAX_LINES = 300
 
 

@@ -73,3 +73,11 @@ class UniformRandom:
         else:
             drawn = self.low + uniform * (self.high - self.low)
         return jnp.clip(drawn, self.low, self.high), carry
+
+    def log_propensity(self, carry: tuple[()], observation: Array, action: Array) -> Float[Array, ""]:
+        """Natural logarithm of the action's probability, or of its density in a Box; nothing is checked."""
+        if self.scale == "integer":
+            return -jnp.sum(jnp.log(self.high - self.low + 1))
+        if self.scale == "log":
+            return -jnp.sum(jnp.log(action) + jnp.log(jnp.log(self.high / self.low)))
+        return -jnp.sum(jnp.log(self.high - self.low))

@@ -82,11 +82,7 @@ def run_lanes(
 
     Raises TypeError for what is no policy and ValueError for a policy whose action does not fit.
     """
-    if isinstance(policy, type) or not all(callable(getattr(policy, method, None)) for method in ("init", "act")):
-        raise validation.wrong_type("policy", "an object with the methods init and act, not its class", policy)
-    params = env.default_params if params is None else params
-    policy, params = jax.tree.map(_array, (policy, params))
-    _check_action(env, _first(policy, policy_axis), _first(params, params_axis))
+    policy, params = prepared(env, policy, params, policy_axis, params_axis)
     leaves, structure = jax.tree.flatten((policy, lane_keys, params))
     shapes = tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves)
 
@@ -100,6 +96,25 @@ def run_lanes(
     run_seconds = time.perf_counter() - begun
     sums = {name: high.astype(np.float64) + low for name, (high, low) in totals.items()}
     return Rollout(env.id, num_steps, episodes.astype(np.int64), sums, compile_seconds, run_seconds)
+
+
+def prepared(
+    env: Environment[Any, Any, Any],
+    policy: Policy,
+    params: Any,
+    policy_axis: int | None = None,
+    params_axis: int | None = None,
+) -> tuple[Policy, Any]:
+    """``policy`` and ``params`` (None: the environment's own) as trees of arrays, ready for a compiled program.
+
+    Raises TypeError for what is no policy and ValueError for a policy whose action does not fit.
+    """
+    if isinstance(policy, type) or not all(callable(getattr(policy, method, None)) for method in ("init", "act")):
+        raise validation.wrong_type("policy", "an object with the methods init and act, not its class", policy)
+    params = env.default_params if params is None else params
+    policy, params = jax.tree.map(_array, (policy, params))
+    _check_action(env, _first(policy, policy_axis), _first(params, params_axis))
+    return policy, params
 
 
 def _array(leaf: Any) -> Array:

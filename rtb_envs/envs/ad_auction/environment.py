@@ -19,6 +19,7 @@ from rtb_envs.envs.ad_auction.config import MAX_BID, Config
 from rtb_envs.envs.ad_auction.hindsight import hindsight, market_distribution
 from rtb_envs.envs.ad_auction.noise import Auctions, Drawn, Noise
 from rtb_envs.envs.ad_auction.params import Params
+from rtb_envs.envs.ad_auction.records import auction_records
 from rtb_envs.envs.ad_auction.settlement import AuctionResult, StepTotals, ratio, settle
 from rtb_envs.envs.ad_auction.state import Hindsight, Offer, State
 from rtb_envs.policies.market_distribution import MarketDistribution
@@ -56,6 +57,8 @@ class AdAuction(Environment[Params, State, Noise]):
         RenderPanel("win_rate", "Win rate", "share of auctions"),
         RenderPanel("reward", "Reward", "per step"),
     )
+
+    auction_records = auction_records
 
     def __init__(self, config: Config, params: Params) -> None:
         self.config = config
@@ -140,7 +143,7 @@ class AdAuction(Environment[Params, State, Noise]):
         def run(index: Int[Array, "*auctions"]) -> AuctionResult:
             offer, auctions = self.offer(index, noise, state, params)
             bid = bidding.bid(offer.unit_bid, index, noise)
-            return self._resolve(offer, auctions.response_uniform, bid, params)
+            return self.resolve(offer, auctions.response_uniform, bid, params)
 
         step = settle(run, volume, state.remaining_budget, self.config.max_auctions, self.config.budget_rule)
         return self._advance(state, bidding.multiplier, step, noise, params)
@@ -191,7 +194,7 @@ class AdAuction(Environment[Params, State, Noise]):
         mean = params.derived.mean_conversion_rate if conversion else params.derived.mean_click_rate
         return params.standard_bid_price / mean
 
-    def _resolve(
+    def resolve(
         self, offer: Offer, response_uniform: Float[Array, "*auctions"], bid: Float[Array, "*auctions"], params: Params
     ) -> AuctionResult:
         """Auction, charge and response."""
