@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Float
+
+_LEAST = float(np.finfo(np.float32).min)
 
 
 def bid_on_curve(
@@ -33,4 +36,4 @@ def _rounded(product: Array) -> Array:
     Compilers fuse a product and the sum it goes into where they can; a bid that is floored afterwards would then depend
     on the size of the batch.
     """
-    return jnp.maximum(product, jnp.finfo(product.dtype).min)
+    return jnp.maximum(product, _LEAST)
