@@ -105,7 +105,7 @@ def play(
         reward, terminated, truncated = flat(outcome.reward), flat(outcome.terminated), flat(outcome.truncated)
         over = terminated | truncated
         episode_return = episode_return + reward
-        ended, ended_return = ended + jnp.sum(over), ended_return + jnp.sum(episode_return, where=over)
+        ended, ended_return = ended + jnp.sum(over, dtype=jnp.int32), ended_return + jnp.sum(episode_return, where=over)
         final_view = remember(memory, flat(outcome.final_observation))[1]
         seen = Rollout(view, latent, told, reward, terminated, truncated, final_view)
         memory = jax.tree.map(lambda x: jnp.where(over.reshape(-1, *(1,) * (x.ndim - 1)), 0, x), memory)

@@ -36,7 +36,12 @@ class LearnerSettings:
     max_gradient_norm: ArrayLike = 0.5
 
     def validate(self) -> None:
-        """Raise ValueError or TypeError naming the first field that is wrong; traced numbers are taken as they are."""
+        """Raise ValueError or TypeError naming the first field that is wrong; traced numbers are taken as they are.
+
+        Learners compute in float32, so they are refused where JAX computes in 64 bits.
+        """
+        if jax.config.jax_enable_x64:
+            raise ValueError("jax_enable_x64 must be off for learners, which compute in float32; got True")
         self._check_integers("num_envs", "num_steps")
         for name, kind in (("hidden_sizes", "integers"), ("memory_decays", "numbers")):
             if not isinstance(getattr(self, name), tuple):

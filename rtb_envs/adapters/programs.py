@@ -112,13 +112,13 @@ class Programs:
             self._mode,
         )
         outputs = Step(
-            lanes.observation,
+            _shown(lanes.observation),
             outcome.reward,
             outcome.terminated,
             outcome.truncated,
             self._core.over(outcome.terminated, outcome.truncated),
             outcome.info,
-            outcome.final_observation if self._mode == "same_step" else None,
+            _shown(outcome.final_observation) if self._mode == "same_step" else None,
         )
         if self._num_lanes is None:
             outputs = jax.tree.map(lambda leaf: leaf[0], outputs)
@@ -129,7 +129,8 @@ class Programs:
         return self._carry(lanes), self.outputs_packing.pack(outputs)
 
     def _returned(self, lanes: Lanes[Any]) -> tuple[Any, Array]:
-        return self._carry(lanes), lanes.observation if self._num_lanes else lanes.observation[0]
+        observation = _shown(lanes.observation)
+        return self._carry(lanes), observation if self._num_lanes else observation[0]
 
     def _carry(self, lanes: Lanes[Any]) -> Any:
         return lanes if self._carry_packing is None else self._carry_packing.pack(lanes)
@@ -137,6 +138,11 @@ class Programs:
     def _lanes(self, carry: Any) -> Lanes[Any]:
         lanes: Lanes[Any] = carry if self._carry_packing is None else self._carry_packing.unpack(carry)
         return lanes
+
+
+def _shown(observation: Array) -> Array:
+    """Floats as float32, which the observation spaces of the contract are, also where JAX computes in 64 bits."""
+    return observation.astype(jnp.float32) if observation.dtype == jnp.float64 else observation
 
 
 def _is_small(leaf: Any) -> bool:

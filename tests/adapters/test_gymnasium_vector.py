@@ -2,9 +2,13 @@
 
 import copy
 import itertools
+import os
 import pickle
 import re
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import gymnasium
 import jax
@@ -20,6 +24,7 @@ from rtb_envs.adapters.gymnasium import GymEnv
 from rtb_envs.adapters.gymnasium_vector import GymVectorEnv
 from tests.toy import Toy
 
+ROOT = Path(__file__).resolve().parents[2]
 TOY = Toy()
 LANES = 4
 RNG = np.random.default_rng(0)
@@ -460,3 +465,20 @@ def test_a_batch_too_large_to_be_packed_computes_the_same(monkeypatch):
     for action in ACTIONS[:6]:
         assert_same_step(envs.step(action), expected.step(action))
     assert_same_step(envs.reset(), expected.reset())
+
+
+def test_in_64_bit_mode_observations_still_lie_in_their_spaces_and_learners_say_that_they_need_32():
+    script = """
+import gymnasium, numpy as np, pytest, rtb_envs
+from agents import registry
+envs = gymnasium.make_vec("AdAuction-v0", num_envs=2)
+env = gymnasium.make("AdAuction-v0")
+assert envs.observation_space.contains(envs.reset(seed=0)[0])
+assert envs.observation_space.contains(envs.step(np.ones((2, 1), np.float32))[0])
+assert env.observation_space.contains(env.reset(seed=0)[0])
+assert env.observation_space.contains(env.step(np.ones(1, np.float32))[0])
+with pytest.raises(ValueError, match="jax_enable_x64 must be off"):
+    registry.make_learner("ppo", rtb_envs.make("AdAuction-v0"))
+"""
+    environment = {**os.environ, "JAX_ENABLE_X64": "1"}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, cwd=ROOT)
