@@ -63,8 +63,10 @@ class Config:
         validation.choice("action_kind", self.action_kind, get_args(ActionKind))
         validation.choice("generator", self.generator, GENERATORS)
         validation.choice("compat", self.compat, (None, *get_args(Compat)))
-        if not isinstance(self.observation_keys, tuple) or not self.observation_keys:
+        if not isinstance(self.observation_keys, tuple):
             raise validation.wrong_type("observation_keys", "a non-empty tuple of names", self.observation_keys)
+        if not self.observation_keys:
+            raise validation.wrong_value("observation_keys", "a non-empty tuple of names", self.observation_keys)
         for key in self.observation_keys:
             validation.choice("observation_keys", key, OBSERVATION_KEYS)
         if len(set(self.observation_keys)) < len(self.observation_keys):

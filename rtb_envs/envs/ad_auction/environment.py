@@ -62,11 +62,11 @@ class AdAuction(Environment[Params, State, Noise]):
         self._params = params
 
     def __eq__(self, other: object) -> bool:
-        """Equal configurations share compiled programs."""
-        return isinstance(other, AdAuction) and other.config == self.config
+        """Equal configurations of one class share compiled programs; a subclass may have other dynamics."""
+        return type(other) is type(self) and other.config == self.config  # type: ignore[attr-defined]
 
     def __hash__(self) -> int:
-        return hash(self.config)
+        return hash((type(self), self.config))
 
     @property
     def default_params(self) -> Params:
