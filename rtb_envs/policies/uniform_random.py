@@ -59,7 +59,9 @@ class UniformRandom:
         if not np.isfinite([space.low, space.high]).all():
             raise validation.wrong_value("action space", "a Box with finite bounds", space)
         if env.action_scale == "log" and (space.low <= 0).any():
-            raise validation.wrong_value("action space", "a Box with positive bounds where action_scale is 'log'", space)
+            raise validation.wrong_value(
+                "action space", "a Box with positive bounds where action_scale is 'log'", space
+            )
         return cls(jnp.asarray(space.low, jnp.float32), jnp.asarray(space.high, jnp.float32), env.action_scale)
 
     def init(self, params: Any) -> tuple[()]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +78,7 @@ ARRAYS = {
 """Entries of arrays."""
 
 
-def array(name: str, value: Any, shapes: list[tuple[int, ...]]) -> FloatArray:
+def array(name: str, value: Any, shapes: Sequence[tuple[int, ...]]) -> FloatArray:
     """``value`` as a float64 array of one of ``shapes`` with entries in the bounds of the field ``name``."""
     return validation.array(name, value, shapes, ARRAYS[name].low, ARRAYS[name].high)
 

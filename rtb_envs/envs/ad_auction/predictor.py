@@ -69,7 +69,9 @@ def fitted_rates(
         raise ValueError(f"reward_predictor must predict one number per row, got an array of shape {rates.shape}")
     if not np.isfinite(rates).all():
         wrong = rates[~np.isfinite(rates)]
-        raise ValueError(f"reward_predictor must predict finite numbers, got {wrong[0]} in {wrong.size} of {rates.size}")
+        raise ValueError(
+            f"reward_predictor must predict finite numbers, got {wrong[0]} in {wrong.size} of {rates.size}"
+        )
     return jnp.asarray(np.maximum(rates, 0.0).reshape(shape), float)
 
 
