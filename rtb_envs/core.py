@@ -103,8 +103,9 @@ class FunctionalCore(ABC, Generic[ParamsT, StateT, NoiseT]):
         """``step_env`` that begins a new episode by a select when one ends; ``info["final_observation"]`` is the true
         last observation.
 
-        For interoperability and small states: large states reset through ``reset_where``, which costs nothing while no
-        episode ends.
+        Give it a fresh key in every call: the new episode draws from fold_in(key, 1), so that under one constant key
+        every later episode is the same. For interoperability and small states: large states reset through
+        ``reset_where``, which costs nothing while no episode ends.
         """
         observation, after, reward, terminated, truncated, info = self.step_env(key, state, action, params)
         fresh_observation, fresh = self.reset_env(jax.random.fold_in(key, 1), params)

@@ -56,12 +56,18 @@ def boolean(name: str, value: Any) -> bool:
 def array(
     name: str, value: Any, shapes: Sequence[tuple[int, ...]], low: float = -np.inf, high: float = np.inf
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """``value`` as a finite float64 array of one of ``shapes`` with every entry in [low, high]."""
+    """``value`` as a finite float64 array of one of ``shapes`` with every entry in [low, high].
+
+    Booleans and text are refused.
+    """
     shape_text = " or ".join(map(str, shapes))
     try:
-        result = np.asarray(value, dtype=np.float64)
+        given = np.asarray(value)
+        result = given.astype(np.float64)
     except (TypeError, ValueError):
         raise wrong_type(name, f"an array of numbers of shape {shape_text}", value) from None
+    if given.dtype.kind in "bcOSUmM":
+        raise wrong_type(name, f"an array of numbers of shape {shape_text}", value)
     if result.shape not in shapes:
         raise ValueError(f"{name} must have shape {shape_text}, got shape {result.shape}")
     bad = ~(np.isfinite(result) & (result >= low) & (result <= high))

@@ -176,6 +176,19 @@ def test_step_goes_on_within_an_episode_and_begins_another_when_it_ends(reset_en
     pytest.fail("the episode did not end")
 
 
+def test_step_with_a_fresh_key_in_every_call_begins_other_episodes(step_env):
+    step, key = jax.jit(ENV.step), jax.random.key(11)
+    _, state = ENV.reset(key, PARAMS)
+    lengths, length = [], 0
+    for t in range(40):
+        _, state, _, terminated, truncated, _ = step(jax.random.fold_in(key, t), state, jnp.int32(6), PARAMS)
+        length += 1
+        if terminated or truncated:
+            lengths.append(length)
+            length = 0
+    assert len(set(lengths)) > 1
+
+
 def test_make_refuses_an_unknown_id_and_names_those_it_knows():
     with pytest.raises(ValueError, match=r"id must be one of AdAuction-v0, .*; got 'AdAuction-v99'"):
         core.make("AdAuction-v99")

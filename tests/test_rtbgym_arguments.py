@@ -91,6 +91,8 @@ def test_a_wrong_distribution_is_refused_by_name(arguments, error, named):
 
 
 def test_an_unknown_argument_is_refused_by_name():
+    with pytest.raises(TypeError, match=r"unknown argument 'step'; it must be one of objective, .*step_per_episode"):
+        RTBEnv(step=3, random_state=1)
     with pytest.raises(TypeError, match="budget"):
         RTBEnv(budget=3000, random_state=1)
     with pytest.raises(TypeError, match=r"unknown option 'budget'; it must be one of objective, .*n_actions"):

@@ -64,6 +64,12 @@ def mean(table: Float[Array, "laws nodes"]) -> Float[Array, "laws"]:
     return table @ jnp.asarray(np.tile(weight, 2), dtype=jnp.float32)
 
 
+def largest_fall(table: Float[Array, "laws nodes"]) -> Float[Array, ""]:
+    """How far a quantile of ``table`` lies below that of a smaller probability at most; 0 where all rise."""
+    rising = jnp.concatenate([table[:, :HALF], table[:, : HALF - 1 : -1]], axis=1)
+    return jnp.max(rising[:, :-1] - rising[:, 1:], initial=0.0)
+
+
 @functools.lru_cache
 def highest_normal_nodes(count: int) -> FloatArray:
     """Quantiles of the largest of ``count`` independent standard normals at all nodes of a table, shape (2 * HALF,)."""

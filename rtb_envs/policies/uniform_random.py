@@ -48,7 +48,7 @@ class UniformRandom:
         """The rule for a Discrete or a bounded Box action space.
 
         A Box is filled as the environment's ``action_scale`` says. Raises TypeError for another kind of space and
-        ValueError for a Box without finite bounds.
+        ValueError for a Box without finite bounds, or without positive ones where the scale is "log".
         """
         space = env.action_space(env.default_params if params is None else params)
         if isinstance(space, spaces.Discrete):
@@ -58,6 +58,10 @@ class UniformRandom:
             raise validation.wrong_type("action space", "a Discrete or a Box", space)
         if not np.isfinite([space.low, space.high]).all():
             raise validation.wrong_value("action space", "a Box with finite bounds", space)
+        if env.action_scale == "log" and (space.low <= 0).any():
+            raise validation.wrong_value(
+                "action space", "a Box with positive bounds where action_scale is 'log'", space
+            )
         return cls(jnp.asarray(space.low, jnp.float32), jnp.asarray(space.high, jnp.float32), env.action_scale)
 
     def init(self, params: Any) -> tuple[()]:

@@ -41,7 +41,8 @@ def rollout(
     markets. The program is compiled once for each environment, kind of policy and ``num_envs``.
 
     Raises TypeError or ValueError for ``num_envs`` outside [1, 2**24], ``num_steps`` outside [1, 2**31 - 1], ``seed``
-    outside [0, 2**32 - 1], an unknown id, a policy without ``init`` and ``act`` or one whose action does not fit.
+    outside [0, 2**32 - 1], an unknown id, a policy without ``init`` and ``act`` or one whose action does not fit, and
+    for ``params`` of another kind than the environment's or not of one set for each lane.
     """
     num_envs = validation.integer("num_envs", num_envs, 1, MAX_LANES)
     num_steps = validation.integer("num_steps", num_steps, 1, MAX_STEPS)
@@ -80,9 +81,10 @@ def run_lanes(
 ) -> Rollout:
     """The rollout of given lanes; with ``policy_axis=0`` or ``params_axis=0`` every lane has its own policy or params.
 
-    Raises TypeError for what is no policy and ValueError for a policy whose action does not fit.
+    Raises TypeError for what is no policy or no parameters of ``env``, ValueError for a policy whose action does not
+    fit, another axis than None or 0, and an axis of another length than there are lanes.
     """
-    policy, params = prepared(env, policy, params, policy_axis, params_axis)
+    policy, params = prepared(env, policy, params, lane_keys.shape[0], policy_axis, params_axis)
     leaves, structure = jax.tree.flatten((policy, lane_keys, params))
     shapes = tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves)
 
@@ -102,17 +104,23 @@ def prepared(
     env: Environment[Any, Any, Any],
     policy: Policy,
     params: Any,
+    num_lanes: int,
     policy_axis: int | None = None,
     params_axis: int | None = None,
 ) -> tuple[Policy, Any]:
     """``policy`` and ``params`` (None: the environment's own) as trees of arrays, ready for a compiled program.
 
-    Raises TypeError for what is no policy and ValueError for a policy whose action does not fit.
+    Raises what ``run_lanes`` does.
     """
     if isinstance(policy, type) or not all(callable(getattr(policy, method, None)) for method in ("init", "act")):
-        raise validation.wrong_type("policy", "an object with the methods init and act, not its class", policy)
+        allowed = "an object with the methods init and act (not its class; of a loaded policy its attribute policy)"
+        raise validation.wrong_type("policy", allowed, policy)
+    if params is not None and not isinstance(params, type(env.default_params)):
+        raise validation.wrong_type("params", f"None or {type(env.default_params).__name__} of the environment", params)
     params = env.default_params if params is None else params
     policy, params = jax.tree.map(_array, (policy, params))
+    _check_axis("policy", policy, policy_axis, num_lanes)
+    _check_axis("params", params, params_axis, num_lanes)
     _check_action(env, _first(policy, policy_axis), _first(params, params_axis))
     return policy, params
 
@@ -120,6 +128,15 @@ def prepared(
 def _array(leaf: Any) -> Array:
     """``leaf`` as an array whose type does not depend on whether it came as a Python number."""
     return jnp.asarray(leaf, dtype=jnp.asarray(leaf).dtype)
+
+
+def _check_axis(name: str, tree: Any, axis: int | None, num_lanes: int) -> None:
+    """Raise ValueError unless ``axis`` is None, or 0 and the axis of every leaf that has an entry for each lane."""
+    validation.choice(f"{name}_axis", axis, (None, 0))
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree) if axis == 0 else ():
+        if leaf.shape[:1] != (num_lanes,):
+            allowed = f"must lead with the {num_lanes} lanes where {name}_axis is 0"
+            raise ValueError(f"{name}{jax.tree_util.keystr(path)} {allowed}, got shape {leaf.shape}")
 
 
 def _first(tree: Any, axis: int | None) -> Any:

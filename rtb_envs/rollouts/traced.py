@@ -72,7 +72,7 @@ def trace(
     num_episodes = validation.integer("num_episodes", num_episodes, 1, MAX_LANES)
     seed = validation.integer("seed", seed, 0, 2**32 - 1)
     env = resolve(env)
-    policy, params = prepared(env, policy, params)
+    policy, params = prepared(env, policy, params, num_episodes)
     max_steps = _episode_steps(params, max_steps)
     return _chunks(env, policy, recorder, num_episodes, seed, params, max_steps)
 

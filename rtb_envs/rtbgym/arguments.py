@@ -9,7 +9,8 @@ import numpy as np
 
 from rtb_envs import validation
 from rtb_envs.envs.ad_auction.config import MAX_BID, MAX_BUDGET, MAX_VOLUME, CostIndicator, Objective
-from rtb_envs.envs.ad_auction.instance import Instance, build_law
+from rtb_envs.envs.ad_auction.instance import Instance
+from rtb_envs.envs.ad_auction.laws import build_law
 from rtb_envs.envs.ad_auction.options import Options
 from rtb_envs.rtbgym.distributions import MAX_SEED, NormalDistribution
 

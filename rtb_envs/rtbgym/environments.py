@@ -73,6 +73,9 @@ class RTBEnv(_RTBGymEnv):
     action_type = "continuous"
 
     def __init__(self, *arguments: Any, render_mode: RenderMode | None = None, **named_arguments: Any) -> None:
+        known = [field.name for field in fields(RTBArguments)]
+        if unknown := sorted(set(named_arguments) - set(known)):
+            raise TypeError(f"unknown argument {unknown[0]!r}; it must be one of {', '.join(known)}, render_mode")
         checked = RTBArguments(*arguments, **named_arguments)
         super().__init__(plain_core(checked), checked, render_mode)
         self.action_space = gymnasium.spaces.Box(0, np.inf, (1,), np.float32)

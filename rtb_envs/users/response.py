@@ -19,7 +19,11 @@ NUM_WAVES = 10
 
 
 class Response(Protocol):
-    """A law of click-through or conversion rates."""
+    """A law of click-through or conversion rates.
+
+    A law may also have ``expected_shapes(steps, ads, users)``: the shape that each of its fields must have in a market
+    of this size. Without it a field that is too short is not noticed, because JAX clamps indices.
+    """
 
     def rate(
         self, ad: Int[Array, "*batch"], user: Int[Array, "*batch"], t: Int[ArrayLike, ""]
@@ -60,6 +64,10 @@ class LogisticResponse:
             )
         return cls(ad_features @ coefficients[:ad_dim], user_features @ coefficients[ad_dim:], jnp.asarray(time_factor))
 
+    def expected_shapes(self, steps: int, ads: int, users: int) -> dict[str, tuple[int, ...]]:
+        """The shape that each field has in a market of this size."""
+        return {"ad_logit": (ads,), "user_logit": (users,), "time_factor": (steps,)}
+
     def rate(
         self, ad: Int[Array, "*batch"], user: Int[Array, "*batch"], t: Int[ArrayLike, ""]
     ) -> Float[Array, "*batch"]:
@@ -84,6 +92,10 @@ class OddsResponse:
     user_odds: Float[Array, "users"]
     time_factor: Float[Array, "horizon"]
 
+    def expected_shapes(self, steps: int, ads: int, users: int) -> dict[str, tuple[int, ...]]:
+        """The shape that each field has in a market of this size."""
+        return {"ad_odds": (ads,), "user_odds": (users,), "time_factor": (steps,)}
+
     def rate(
         self, ad: Int[Array, "*batch"], user: Int[Array, "*batch"], t: Int[ArrayLike, ""]
     ) -> Float[Array, "*batch"]:
@@ -100,6 +112,10 @@ class ConstantResponse:
 
     probability: Float[Array, "ads"]
     time_factor: Float[Array, "horizon"]
+
+    def expected_shapes(self, steps: int, ads: int, users: int) -> dict[str, tuple[int, ...]]:
+        """The shape that each field has in a market of this size."""
+        return {"probability": (ads,), "time_factor": (steps,)}
 
     def rate(
         self, ad: Int[Array, "*batch"], user: Int[Array, "*batch"], t: Int[ArrayLike, ""]

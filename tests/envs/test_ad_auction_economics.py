@@ -7,7 +7,7 @@ import pytest
 
 from rtb_envs import core
 from rtb_envs.compile import jit
-from rtb_envs.envs.ad_auction import STAGES, curriculum_options, expected_episode, make_ad_auction
+from rtb_envs.envs.ad_auction import STAGES, MarketShift, curriculum_options, expected_episode, make_ad_auction
 from rtb_envs.random import EVALUATE, lane_keys
 from tests.envs.playing import compiled
 
@@ -35,7 +35,7 @@ def played(stage3):
 
 def test_expected_spend_and_events_agree_with_simulated_episodes_without_a_binding_budget(stage3, played):
     still = stage3.default_params.replace(
-        initial_budget=jnp.int32(2**24), shift=jax.tree.map(jnp.zeros_like, stage3.default_params.shift)
+        initial_budget=jnp.int32(2**24), shift=MarketShift(jnp.float32(0), jnp.float32(1), jnp.int32(0))
     )
     totals = played(still, 1.0)
     expected = expected_episode(stage3, still, 1.0)

@@ -17,6 +17,16 @@ class NoMethods:
         return "<no methods>"
 
 
+class PredictsNan:
+    """An estimator that has learned nothing."""
+
+    def fit(self, features, label):
+        return self
+
+    def predict(self, features):
+        return np.full(len(features), NAN)
+
+
 # id, option, wrong value, the error, what the message says of the value and of what is allowed
 WRONG_OPTIONS = [
     (ID, "horizon", 0, ValueError, "0", "an integer in [1, 100000]"),
@@ -32,6 +42,8 @@ WRONG_OPTIONS = [
     (ID, "search_volume_mean", NAN, ValueError, "nan", "finite numbers"),
     (ID, "search_volume_mean", [200.0] * 3, ValueError, "(3,)", "shape () or (7,)"),
     (ID, "search_volume_mean", "many", TypeError, "'many'", "an array of numbers"),
+    (ID, "search_volume_mean", "200", TypeError, "'200'", "an array of numbers"),
+    (ID, "search_volume_mean", True, TypeError, "True", "an array of numbers"),
     (ID, "search_volume_mean", 2.0**24, ValueError, "16777324", "no volume exceeds 16777216"),
     (ID, "search_volume_std", -0.1, ValueError, "-0.1", "finite numbers in [0, "),
     (ID, "search_volume_std", INFINITY, ValueError, "inf", "finite numbers"),
@@ -80,7 +92,11 @@ WRONG_OPTIONS = [
     (ID, "action_kind", "binary", ValueError, "'binary'", "'continuous', 'discrete', 'bid_curve'"),
     (DISCRETE, "n_actions", 1, ValueError, "1", "an integer in [2, 100000]"),
     (DISCRETE, "n_actions", 10.0, TypeError, "10.0", "an integer"),
-    (DISCRETE, "action_meanings", [1.0, 2.0], ValueError, "(2,)", "shape (10,)"),
+    (DISCRETE, "action_meanings", [1.0], ValueError, "1", "an integer in [2, 100000]"),
+    (DISCRETE, "action_meanings", [[1.0, 2.0]], ValueError, "(1, 2)", "shape (1,)"),
+    (ID, "action_meanings", [0.5, 1.0, 2.0], ValueError, "[0.5, 1.0, 2.0]", "None unless action_kind is 'discrete'"),
+    (ID, "n_actions", 10, ValueError, "10", "None unless action_kind is 'discrete'"),
+    (DISCRETE, "bid_curve_knots", [1.0, 2.0], ValueError, "[1.0, 2.0]", "None unless action_kind is 'bid_curve'"),
     (DISCRETE, "action_meanings", np.linspace(0, 1, 10), ValueError, "0.0 at (0,)", "[0.1, 10]"),
     (DISCRETE, "multiplier_low", 0.0, ValueError, "0.0", "positive unless action_meanings are given"),
     (CURVE, "bid_curve_knots", [1.0], ValueError, "[1.0]", "2 to 64 numbers"),
@@ -90,7 +106,7 @@ WRONG_OPTIONS = [
     (CURVE, "bid_curve_knots", [1.0, NAN], ValueError, "nan at (1,)", "finite numbers"),
     (CURVE, "bid_curve_knots", [1.0, 2.0, 2.0], ValueError, "[1.0, 2.0, 2.0]", "increasing"),
     (CURVE, "bid_curve_knots", ["low", "high"], TypeError, "'low'", "an array of numbers"),
-    (ID, "observation_keys", (), TypeError, "()", "a non-empty tuple of names"),
+    (ID, "observation_keys", (), ValueError, "()", "a non-empty tuple of names"),
     (ID, "observation_keys", "timestep", TypeError, "'timestep'", "a non-empty tuple of names"),
     (ID, "observation_keys", ("budget",), ValueError, "'budget'", "'timestep', 'remaining_budget'"),
     (ID, "observation_keys", ("timestep",) * 2, ValueError, "('timestep', 'timestep')", "distinct names"),
@@ -99,6 +115,7 @@ WRONG_OPTIONS = [
     (ID, "generator", "mt19937", ValueError, "'mt19937'", "'counter', 'threefry'"),
     (ID, "compat", "gym", ValueError, "'gym'", "None, 'rtbgym'"),
     (ID, "preset", "ipinyou", ValueError, "'ipinyou'", "ipinyou_1458"),
+    (ID, "reward_predictor", PredictsNan(), ValueError, "got nan in 70000 of 70000", "finite numbers"),
     (ID, "budget", 3000, TypeError, "unknown option", "initial_budget"),
 ]
 # The value that is refused is that of another option: an empty range is found at its upper end.
@@ -121,6 +138,45 @@ def test_a_wrong_option_is_refused_by_name_with_what_it_got_and_what_it_takes(
     assert name in message
     assert got in message
     assert allowed in message
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"horizon": 100_000, "n_ads": 100, "n_users": 100}, r"horizon \* n_ads \* n_users must be at most 134217728"),
+        ({"n_ads": 10**6, "n_users": 10**6}, r"got horizon = 7, n_ads = 1000000, n_users = 1000000"),
+        ({"n_ads": 10**6, "n_users": 1, "ad_feature_dim": 1000}, r"n_ads \* ad_feature_dim must be at most"),
+        ({"n_ads": 1, "n_users": 10**6, "user_feature_dim": 1000}, r"n_users \* user_feature_dim must be at most"),
+        (
+            {"horizon": 1000, "search_volume_mean": 2.2e6},
+            r"search_volume_mean must be such that no episode exceeds 2147483647 auctions.* horizon = 1000 steps",
+        ),
+    ],
+)
+def test_a_market_that_could_not_be_held_or_counted_is_refused(options, named):
+    with pytest.raises(ValueError, match=named):
+        rtb_envs.make(ID, **options)
+
+
+def test_meanings_tell_the_number_of_discrete_actions():
+    params = rtb_envs.make(DISCRETE, action_meanings=[0.5, 1.0, 2.0]).default_params
+    assert params.action_meanings.tolist() == [0.5, 1.0, 2.0]
+    with pytest.raises(ValueError, match=r"action_meanings must have shape \(4,\), got shape \(3,\)"):
+        rtb_envs.make(DISCRETE, action_meanings=[0.5, 1.0, 2.0], n_actions=4)
+
+
+@pytest.mark.parametrize("changes", [{"search_volume_mean": 2000.0}, {"search_volume_std": 60.0}])
+def test_a_preset_takes_other_volumes_than_it_was_compiled_for(changes):
+    options = {"search_volume_mean": 200.0, "search_volume_std": 20.0, **changes}
+    config = rtb_envs.make(ID, preset="stage3", **changes).config
+    # 5.42 standard deviations are the most that a normal draw can lie from its mean.
+    largest = int(options["search_volume_mean"] + 5.42 * options["search_volume_std"])
+    assert config.largest_search_volume == largest
+
+
+def test_a_campaign_preset_takes_any_number_of_ads():
+    prices = [rtb_envs.make(ID, preset="ipinyou_2997", n_ads=n).default_params.derived.market_price for n in (3, 200)]
+    np.testing.assert_array_equal(prices[0].table, prices[1].table)
 
 
 @pytest.fixture(scope="module", params=[ID, DISCRETE, CURVE])

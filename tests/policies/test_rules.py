@@ -126,3 +126,10 @@ def test_random_actions_fit_the_environment():
 def test_spaces_without_an_even_distribution_are_refused(space, error, message):
     with pytest.raises(error, match=message):
         UniformRandom.for_env(Space(space))
+
+
+def test_a_random_rule_needs_positive_bounds_to_be_even_in_the_logarithm():
+    box = spaces.Box(0, 10, (1,), np.float32)
+    with pytest.raises(ValueError, match="action space must be a Box with positive bounds where action_scale is 'log'"):
+        UniformRandom.for_env(Space(box, "log"))
+    assert np.isfinite(draws(Space(box), 8)).all()

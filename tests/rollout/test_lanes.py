@@ -193,7 +193,7 @@ ARGUMENTS = {"env": TOY, "policy": Constant(jnp.zeros(2)), "num_envs": 2, "num_s
         ({"env": "AdAuction"}, ValueError, "id must be one of AdAuction-v0, .*; got 'AdAuction'"),
         ({"env": object}, TypeError, "env must be an id or a functional core .*, got <class 'object'>"),
         ({"policy": lambda observation: 0}, TypeError, "policy must be an object with the methods init and act"),
-        ({"policy": Constant}, TypeError, "policy must be an object with the methods init and act, not its class"),
+        ({"policy": Constant}, TypeError, "policy must be an object with the methods init and act .not its class"),
         (
             {"policy": Constant(jnp.zeros(3))},
             ValueError,
@@ -210,3 +210,19 @@ def test_wrong_arguments_are_refused_before_anything_runs(changes, error, messag
 
 def test_the_largest_seed_is_a_seed():
     assert rollout(**{**ARGUMENTS, "seed": 2**32 - 1}).num_envs == 2
+
+
+@pytest.mark.parametrize(
+    ("params", "axis", "error", "message"),
+    [
+        (ToyParams(jnp.full(5, 6), jnp.full(5, 2.0)), 0, ValueError, r"longest_episode must lead with the 4 lanes"),
+        (ToyParams(jnp.full(4, 6), jnp.full(3, 2.0)), 0, ValueError, r"edge must lead with the 4 lanes .*shape \(3,\)"),
+        (TOY.default_params, 0, ValueError, r"must lead with the 4 lanes where params_axis is 0, got shape \(\)"),
+        (None, 0, ValueError, "must lead with the 4 lanes"),
+        (TOY.default_params, 1, ValueError, "params_axis must be one of None, 0, got 1"),
+        (3, None, TypeError, "params must be None or ToyParams of the environment, got 3"),
+    ],
+)
+def test_parameters_that_do_not_fit_the_lanes_are_refused(params, axis, error, message):
+    with pytest.raises(error, match=message):
+        rollout(TOY, ALTERNATING, num_envs=4, num_steps=STEPS, seed=3, params=params, params_axis=axis)

@@ -26,9 +26,13 @@ OBSERVATION_KEYS = (
 )
 MAX_AUCTIONS = 1008
 MAX_BID = 2**20
+"""Higher bids are cut to this one, and charges too: sums of bids stay within int32."""
 MAX_BUDGET = 2**24
 """Budgets are exact as float32 observations up to here, and sums of costs far from overflow."""
 MAX_VOLUME = 2**24
+MAX_EPISODE_VOLUME = 2**31 - 1
+"""Auctions of an episode are counted in int32."""
+MAX_HORIZON = 100_000
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Config:
     compat: Compat | None = None
 
     def __post_init__(self) -> None:
-        validation.integer("max_horizon", self.max_horizon, 1, 100_000)
+        validation.integer("max_horizon", self.max_horizon, 1, MAX_HORIZON)
         validation.integer("max_auctions", self.max_auctions, 16, MAX_AUCTIONS)
         if self.max_auctions % 16:
             raise validation.wrong_value("max_auctions", "a multiple of 16", self.max_auctions)
@@ -63,8 +67,10 @@ class Config:
         validation.choice("action_kind", self.action_kind, get_args(ActionKind))
         validation.choice("generator", self.generator, GENERATORS)
         validation.choice("compat", self.compat, (None, *get_args(Compat)))
-        if not isinstance(self.observation_keys, tuple) or not self.observation_keys:
+        if not isinstance(self.observation_keys, tuple):
             raise validation.wrong_type("observation_keys", "a non-empty tuple of names", self.observation_keys)
+        if not self.observation_keys:
+            raise validation.wrong_value("observation_keys", "a non-empty tuple of names", self.observation_keys)
         for key in self.observation_keys:
             validation.choice("observation_keys", key, OBSERVATION_KEYS)
         if len(set(self.observation_keys)) < len(self.observation_keys):

@@ -16,7 +16,7 @@ from rtb_envs.auctions.mechanisms import clearing_price, wins
 from rtb_envs.core import Environment, Info, RenderPanel
 from rtb_envs.envs.ad_auction.bidding import read_action
 from rtb_envs.envs.ad_auction.config import MAX_BID, Config
-from rtb_envs.envs.ad_auction.hindsight import hindsight, market_distribution
+from rtb_envs.envs.ad_auction.hindsight import hindsight, market_distribution, possible_volume
 from rtb_envs.envs.ad_auction.noise import Auctions, Drawn, Noise
 from rtb_envs.envs.ad_auction.params import Params
 from rtb_envs.envs.ad_auction.records import auction_records
@@ -31,9 +31,9 @@ class AdAuction(Environment[Params, State, Noise]):
 
     Each step holds ``search_volume`` auctions, one after another. In each the bid is
     floor(multiplier * rate * standard_bid_price * scaler), or lies on the bid curve over rate * scaler; ``rate`` is the
-    click or conversion rate of the pair of ad and user. The impression is won if the bid exceeds the market price; a
-    click and then a conversion may follow. The ``cost_indicator`` event is charged the integer price. The model is
-    RTBGym's (Kiyohara et al., SCOPE-RL, 2023).
+    click or conversion rate of the pair of ad and user. Bids and charges above 2**20 are cut to it. The impression is
+    won if the bid exceeds the market price; a click and then a conversion may follow. The ``cost_indicator`` event is
+    charged the integer price. The model is RTBGym's (Kiyohara et al., SCOPE-RL, 2023).
 
     - Observation: float32[7], see ``OBSERVATION_KEYS``; any sub-sequence on request.
     - Action: float32[1] in [multiplier_low, multiplier_high], or int32 in 0..n_actions-1 meaning ``action_meanings``,
@@ -65,11 +65,11 @@ class AdAuction(Environment[Params, State, Noise]):
         self._params = params
 
     def __eq__(self, other: object) -> bool:
-        """Equal configurations share compiled programs."""
-        return isinstance(other, AdAuction) and other.config == self.config
+        """Equal configurations of one class share compiled programs; a subclass may have other dynamics."""
+        return type(other) is type(self) and other.config == self.config
 
     def __hash__(self) -> int:
-        return hash(self.config)
+        return hash((type(self), self.config))
 
     @property
     def default_params(self) -> Params:
@@ -91,7 +91,7 @@ class AdAuction(Environment[Params, State, Noise]):
             "consumption_rate": np.inf if infinite else 1.0,
             "cost_per_mille": np.inf if infinite else 1000 * budget,
             "win_rate": 1.0,
-            "reward": np.inf if infinite else float(self.config.largest_search_volume),
+            "reward": np.inf if infinite else float(possible_volume(self.config, params)),
             "multiplier": np.inf if infinite else max(largest_multiplier, 1.0),
         }
         bound = np.array([high[key] for key in self.config.observation_keys], np.float32)
@@ -161,7 +161,10 @@ class AdAuction(Environment[Params, State, Noise]):
         return jnp.stack([values[key].astype(float) for key in self.config.observation_keys])
 
     def hindsight(self, key: Array, params: Params) -> Hindsight:
-        """What a clairvoyant bidder could have earned in the episode of ``key``; vmappable over keys."""
+        """What a clairvoyant bidder could have earned in the episode of ``key``; vmappable over keys.
+
+        Raises ValueError for volumes beyond ``config.largest_search_volume``, or gives NaN where they are traced.
+        """
         return hindsight(self, key, params)
 
     def market_distribution(self, params: Params) -> MarketDistribution:

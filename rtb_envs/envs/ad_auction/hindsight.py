@@ -10,11 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
+from rtb_envs import validation
 from rtb_envs.auctions.hindsight import fractional_knapsack, multiplier_ceiling
 from rtb_envs.auctions.mechanisms import clearing_price
 from rtb_envs.compile import jit
+from rtb_envs.envs.ad_auction.bounds import largest_volume
+from rtb_envs.envs.ad_auction.config import Config
+from rtb_envs.envs.ad_auction.fitting import is_concrete
 from rtb_envs.envs.ad_auction.params import Params
 from rtb_envs.envs.ad_auction.state import Hindsight, Offer
 from rtb_envs.policies.market_distribution import MarketDistribution
@@ -31,9 +35,15 @@ _LOG_SEED = 2**32 - 1
 def hindsight(env: AdAuction, key: Array, params: Params) -> Hindsight:
     """What a clairvoyant bidder could have earned in the episode of ``key``; vmappable over keys.
 
-    The ceiling is that of one bid multiplier a step, whatever form the environment's actions have.
+    The ceiling is that of one bid multiplier a step: of the discrete ones where actions are discrete, of any in
+    [multiplier_low, multiplier_high] else.
+
+    No more than ``config.largest_search_volume`` auctions of a step can be seen: ValueError where the volumes of
+    ``params`` may exceed it, and, if they are traced, NaN where a drawn volume does.
     """
-    offers, in_play = episode_offers(env, key, params)
+    check_search_volume(env.config, params)
+    offers, volume = episode_offers(env, key, params)
+    in_play = _in_play(env, volume)
     per_conversion = env.config.objective == "conversion"
     value = offers.click_rate * (offers.conversion_rate if per_conversion else 1.0)
     lowest_bid = jnp.maximum(jnp.floor(offers.price) + 1, jnp.ceil(params.reserve_price))
@@ -42,12 +52,20 @@ def hindsight(env: AdAuction, key: Array, params: Params) -> Hindsight:
     )
     cost = _charge_rate(env, offers) * jnp.floor(lowest_price)
     value = jnp.where(in_play, value, 0.0)
-    threshold = lowest_bid / jnp.maximum(offers.unit_bid, 1e-12)
-    optimum = fractional_knapsack(value.reshape(-1), cost.reshape(-1), params.initial_budget)
-    ceiling = multiplier_ceiling(
-        value, cost, threshold, in_play, params.initial_budget, params.multiplier_low, params.multiplier_high
+    threshold, low, high = (
+        lowest_bid / jnp.maximum(offers.unit_bid, 1e-12),
+        params.multiplier_low,
+        params.multiplier_high,
     )
-    return Hindsight(optimum, ceiling)
+    if params.action_meanings is not None:
+        # An auction is won from the first meaning on that reaches its threshold, and those of one meaning together.
+        meanings = jnp.sort(params.action_meanings)
+        low, high = meanings[0], meanings[-1]
+        threshold = jnp.append(meanings, jnp.inf)[jnp.searchsorted(meanings, threshold)]
+    optimum = fractional_knapsack(value.reshape(-1), cost.reshape(-1), params.initial_budget)
+    ceiling = multiplier_ceiling(value, cost, threshold, in_play, params.initial_budget, low, high)
+    is_whole = jnp.all(volume <= env.config.largest_search_volume)
+    return Hindsight(jnp.where(is_whole, optimum, jnp.nan), jnp.where(is_whole, ceiling, jnp.nan))
 
 
 def _charge_rate(env: AdAuction, offers: Offer) -> Array | float:
@@ -57,8 +75,31 @@ def _charge_rate(env: AdAuction, offers: Offer) -> Array | float:
     return charged[env.config.cost_indicator]
 
 
-def episode_offers(env: AdAuction, key: Array, params: Params) -> tuple[Offer, Bool[Array, "steps auctions"]]:
-    """Every auction of the episode of ``key``, and which of them take place."""
+def possible_volume(config: Config, params: Params) -> int:
+    """The largest volume of a step: ``config.largest_search_volume``, unless concrete ``params`` may exceed it."""
+    volumes = (params.search_volume_mean, params.search_volume_std, params.minimum_search_volume)
+    if not is_concrete(volumes):
+        return config.largest_search_volume
+    mean, std, minimum = (np.asarray(number, np.float64) for number in volumes)
+    largest = largest_volume(mean, std, float(minimum))
+    # The configured bound was rounded down before the volumes were rounded to float32, so that it may seem 1 short.
+    return largest if largest > config.largest_search_volume + 1 else config.largest_search_volume
+
+
+def check_search_volume(config: Config, params: Params) -> None:
+    """Raise ValueError if the volumes of concrete ``params`` may exceed what the configuration lets hindsight see."""
+    largest = possible_volume(config, params)
+    if largest > config.largest_search_volume:
+        allowed = f"at least {largest}, the largest volume of these params, for hindsight"
+        raise validation.wrong_value("largest_search_volume", allowed, config.largest_search_volume)
+
+
+def _in_play(env: AdAuction, volume: Array) -> Bool[Array, "steps auctions"]:
+    return jnp.arange(env.config.largest_search_volume) < volume[:, None]
+
+
+def episode_offers(env: AdAuction, key: Array, params: Params) -> tuple[Offer, Int[Array, "steps"]]:
+    """The first ``largest_search_volume`` auctions of each step of the episode of ``key``, and how many take place."""
     start = env.initial(env.reset_noise(key, params), params)
     index = jnp.arange(env.config.largest_search_volume)
 
@@ -66,8 +107,8 @@ def episode_offers(env: AdAuction, key: Array, params: Params) -> tuple[Offer, B
         state = replace(start, t=t)
         noise = env.noise(key, state, params)
         volume_t = (t - 1) % params.horizon if env.config.compat == "rtbgym" else t
-        in_play = (index < noise.search_volume(params, volume_t)) & (t < params.horizon)
-        return env.offer(index, noise, state, params)[0], in_play
+        volume = jnp.where(t < params.horizon, noise.search_volume(params, volume_t), 0)
+        return env.offer(index, noise, state, params)[0], volume
 
     return jax.vmap(one_step)(jnp.arange(env.config.max_horizon, dtype=jnp.int32))
 
@@ -76,8 +117,10 @@ def market_distribution(env: AdAuction, params: Params, num_points: int = 256) -
     """Prices and relative rates as ``num_points`` equally likely values each, from the auctions of drawn episodes.
 
     The episodes are of lanes with the purpose TUNE, which no rollout meets. What is hidden from the bidder (the sign
-    of the drift, the step of the shock) is averaged over.
+    of the drift, the step of the shock) is averaged over. Raises ValueError for volumes that may exceed
+    ``config.largest_search_volume``.
     """
+    check_search_volume(env.config, params)
     mean_volume = float(
         jnp.sum(jnp.where(jnp.arange(env.config.max_horizon) < params.horizon, params.search_volume_mean, 0))
     )
@@ -103,8 +146,8 @@ def _compiled_log(env: AdAuction) -> Any:
     """(keys, params) -> price, bid at multiplier 1, charge rate and mask of every auction [keys, steps, auctions]."""
 
     def log(key: Array, params: Params) -> tuple[Array, ...]:
-        offers, in_play = episode_offers(env, key, params)
+        offers, volume = episode_offers(env, key, params)
         charge_rate = jnp.broadcast_to(_charge_rate(env, offers), offers.price.shape)
-        return offers.price, offers.unit_bid, charge_rate, in_play
+        return offers.price, offers.unit_bid, charge_rate, _in_play(env, volume)
 
     return jit(jax.vmap(log, (0, None)))

@@ -98,22 +98,3 @@ def sample_instance(
 def compiled_sample_instance() -> Any:
     """``sample_instance`` as one compiled program for each horizon and shape."""
     return jit(sample_instance, static_argnums=(1, 2, 3, 6))
-
-
-def build_law(name: str, given: Any, method: str, instance: Instance, default: Any) -> Any:
-    """The law that a user gave for ``name``: a law, or anything else whose ``from_instance(instance)`` builds one.
-
-    Raises TypeError for an object without ``method`` or one that JAX can not take apart.
-    """
-    if given is None:
-        return default
-    is_law = not isinstance(given, type) and callable(getattr(given, method, None))
-    law = given.from_instance(instance) if not is_law and hasattr(given, "from_instance") else given
-    if isinstance(law, type) or not callable(getattr(law, method, None)):
-        raise TypeError(
-            f"{name} must be a law with a method {method!r}, or a class or object whose 'from_instance' builds one; "
-            f"got {given!r}"
-        )
-    if jax.tree_util.treedef_is_leaf(jax.tree.structure(law)):
-        raise TypeError(f"{name} must be a pytree (decorate it with jax.tree_util.register_dataclass), got {given!r}")
-    return law

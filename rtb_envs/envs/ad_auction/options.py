@@ -12,10 +12,9 @@ import numpy as np
 
 from rtb_envs import validation
 from rtb_envs.auctions.mechanisms import Pricing
+from rtb_envs.envs.ad_auction import bounds
 from rtb_envs.envs.ad_auction.config import (
     MAX_AUCTIONS,
-    MAX_BID,
-    MAX_BUDGET,
     MAX_VOLUME,
     OBSERVATION_KEYS,
     ActionKind,
@@ -25,14 +24,14 @@ from rtb_envs.envs.ad_auction.config import (
     CostIndicator,
     Objective,
 )
-from rtb_envs.envs.ad_auction.instance import Instance, WavePhase, build_law, compiled_sample_instance
+from rtb_envs.envs.ad_auction.instance import Instance, WavePhase, compiled_sample_instance
+from rtb_envs.envs.ad_auction.laws import METHODS, build_law
 from rtb_envs.envs.ad_auction.params import MarketShift, Params
 from rtb_envs.envs.ad_auction.predictor import predicted_rates
-from rtb_envs.random import NORMAL_BOUND, Generator
+from rtb_envs.random import Generator
 from rtb_envs.users.traffic import hour_weights
 
-_LARGE = 1e9
-MAX_KNOTS = 64
+DEFAULT_ACTIONS = 10
 
 
 @dataclass(frozen=True)
@@ -90,6 +89,7 @@ class Options:
     budget_rule: BudgetRule = "stop"
     # The bidder
     standard_bid_price: float = 50.0
+    """The mean bid at multiplier 1 under the default scaler. No bid or charge exceeds 2**20; higher ones are cut."""
     standard_bid_price_std: float = 5.0
     """Spread over ads of the level that the default price law follows."""
     reward_predictor: Any = None
@@ -99,12 +99,13 @@ class Options:
     action_kind: ActionKind = "continuous"
     multiplier_low: float = 0.1
     multiplier_high: float = 10.0
-    n_actions: int = 10
+    n_actions: int | None = None
+    """Number of discrete actions; None is that of ``action_meanings``, else 10. Of discrete actions only."""
     action_meanings: Any = None
-    """[n_actions] multipliers of the discrete actions; None spaces them evenly in the logarithm."""
+    """[n_actions] multipliers of the discrete actions, and of these only; None spaces them evenly in the logarithm."""
     bid_curve_knots: Any = None
     """[K] relative rates at which a bid curve is given, increasing, 2 <= K <= 64; None is 17 from 1/16 to 16, two an
-    octave."""
+    octave. Of bid curves only."""
     observation_keys: Any = OBSERVATION_KEYS
     # Compilation
     max_auctions: int | None = None
@@ -115,45 +116,35 @@ class Options:
     compat: Compat | None = None
 
     def __post_init__(self) -> None:
-        integer, number = validation.integer, validation.number
-        integer("horizon", self.horizon, 1, 100_000)
-        integer("initial_budget", self.initial_budget, 1, MAX_BUDGET)
-        integer("minimum_search_volume", self.minimum_search_volume, 1, MAX_VOLUME)
-        integer("instance_seed", self.instance_seed, 0, 2**32 - 1)
-        for name in ("n_ads", "n_users"):
-            integer(name, getattr(self, name), 1, 1_000_000)
-        for name in ("ad_feature_dim", "user_feature_dim"):
-            integer(name, getattr(self, name), 1, 10_000)
-        integer("shock_duration", self.shock_duration, 0, 100_000)
-        integer("n_actions", self.n_actions, 2, 100_000)
-        number("hybrid_weight", self.hybrid_weight, 0, 1)
-        number("reserve_price", self.reserve_price, 0, MAX_BID)
-        number("minimum_price", self.minimum_price, 0, MAX_BID)
-        number("drift", self.drift, 0, 1)
-        number("shock_factor", self.shock_factor, 0, 1e3, open_low=True)
-        number("standard_bid_price", self.standard_bid_price, 0, MAX_BID, open_low=True)
-        number("standard_bid_price_std", self.standard_bid_price_std, 0, MAX_BID)
-        number("multiplier_low", self.multiplier_low, 0, _LARGE)
-        number("multiplier_high", self.multiplier_high, self.multiplier_low, _LARGE, open_low=True)
-        if self.scaler is not None:
-            number("scaler", self.scaler, 0, _LARGE, open_low=True)
-        if self.target_cost_per_action is not None:
-            number("target_cost_per_action", self.target_cost_per_action, 0, _LARGE, open_low=True)
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in bounds.NUMBERS and not (value is None and field.default is None):
+                bounds.NUMBERS[field.name].check(field.name, value, bounds.NUMBERS[field.name].whole)
+        bounds.check_multipliers(self.multiplier_low, self.multiplier_high)
+        bounds.check_table(horizon=self.horizon, n_ads=self.n_ads, n_users=self.n_users)
+        bounds.check_table(n_ads=self.n_ads, ad_feature_dim=self.ad_feature_dim)
+        bounds.check_table(n_users=self.n_users, user_feature_dim=self.user_feature_dim)
         validation.boolean("day_curve", self.day_curve)
         validation.choice("action_kind", self.action_kind, get_args(ActionKind))
         validation.choice("wave_phase", self.wave_phase, get_args(WavePhase))
+        for name, kind in (
+            ("n_actions", "discrete"),
+            ("action_meanings", "discrete"),
+            ("bid_curve_knots", "bid_curve"),
+        ):
+            if getattr(self, name) is not None and self.action_kind != kind:
+                allowed = f"None unless action_kind is {kind!r} (it is {self.action_kind!r})"
+                raise validation.wrong_value(name, allowed, getattr(self, name))
 
     def config(self) -> Config:
         """The static part."""
         volume_mean, volume_std = self._volumes()
-        largest = max(float(np.max(volume_mean + NORMAL_BOUND * volume_std)), self.minimum_search_volume)
-        if largest > MAX_VOLUME:
-            raise validation.wrong_value("search_volume_mean", f"such that no volume exceeds {MAX_VOLUME}", largest)
+        largest = bounds.check_volumes(volume_mean, volume_std, self.minimum_search_volume, self.horizon)
         keys = self.observation_keys
         return Config(
             max_horizon=self.horizon,
             max_auctions=self.max_auctions if self.max_auctions is not None else _block(volume_mean, volume_std),
-            largest_search_volume=self._largest_volume(math.floor(largest)),
+            largest_search_volume=self._largest_volume(largest),
             objective=self.objective,
             cost_indicator=self.cost_indicator,
             pricing=self.pricing,
@@ -185,7 +176,7 @@ class Options:
             ("user_features", (self.n_users, self.user_feature_dim)),
         ):
             if getattr(self, name) is not None:
-                given[name] = _float(validation.array(name, getattr(self, name), [shape], -_LARGE, _LARGE))
+                given[name] = _float(bounds.array(name, getattr(self, name), [shape]))
         return drawn.with_features(**given)
 
     def params_of(self, instance: Instance) -> Params:
@@ -201,11 +192,10 @@ class Options:
             minimum_search_volume=_float(self.minimum_search_volume),
             ad_sampling_rate=self._rate("ad_sampling_rate", self.n_ads),
             user_sampling_rate=self._rate("user_sampling_rate", self.n_users),
-            market_price=build_law("market_price", self.market_price, "price", instance, instance.market_price),
-            click_rate=build_law("click_rate", self.click_rate, "rate", instance, instance.click_rate),
-            conversion_rate=build_law(
-                "conversion_rate", self.conversion_rate, "rate", instance, instance.conversion_rate
-            ),
+            **{
+                name: build_law(name, getattr(self, name), method, instance, getattr(instance, name))
+                for name, method in METHODS.items()
+            },
             predicted_rate=None,
             shift=MarketShift(
                 _float(self.drift), _float(self.shock_factor), jnp.asarray(self.shock_duration, jnp.int32)
@@ -227,34 +217,34 @@ class Options:
         return params.replace(predicted_rate=predicted)
 
     def _volumes(self) -> tuple[np.ndarray, np.ndarray]:
-        mean = validation.array("search_volume_mean", self.search_volume_mean, [(), (self.horizon,)], 0, MAX_VOLUME)
-        std = validation.array("search_volume_std", self.search_volume_std, [(), (self.horizon,)], 0, MAX_VOLUME)
+        mean = bounds.array("search_volume_mean", self.search_volume_mean, [(), (self.horizon,)])
+        std = bounds.array("search_volume_std", self.search_volume_std, [(), (self.horizon,)])
         weights = np.asarray(hour_weights(self.horizon), np.float64) if self.day_curve else np.ones(self.horizon)
         return mean * weights, std * weights
 
     def _largest_volume(self, least: int) -> int:
         if self.largest_search_volume is None:
-            return max(1, least)
-        return validation.integer("largest_search_volume", self.largest_search_volume, max(1, least), MAX_VOLUME)
+            return least
+        return validation.integer("largest_search_volume", self.largest_search_volume, least, MAX_VOLUME)
 
     def _rate(self, name: str, count: int) -> jax.Array | None:
         if getattr(self, name) is None:
             return None
-        rate = validation.array(name, getattr(self, name), [(count,), (self.horizon, count)], 0, _LARGE)
-        rate = np.broadcast_to(rate, (self.horizon, count))
-        if (rate.sum(axis=1) <= 0).any():
-            raise ValueError(f"{name} must have a positive sum in every step, got a sum of 0")
-        return _float(rate / rate.sum(axis=1, keepdims=True))
+        return _float(bounds.normalised_rate(name, getattr(self, name), self.horizon, count))
 
     def _action_meanings(self) -> jax.Array | None:
         if self.action_kind != "discrete":
             return None
-        low, high = self.multiplier_low, self.multiplier_high
+        low, high, count = self.multiplier_low, self.multiplier_high, self.n_actions
         if self.action_meanings is not None:
-            return _float(validation.array("action_meanings", self.action_meanings, [(self.n_actions,)], low, high))
+            shape = np.shape(self.action_meanings)[:1] or (DEFAULT_ACTIONS,) if count is None else (count,)
+            shapes: list[tuple[int, ...]] = [shape]
+            given = validation.array("action_meanings", self.action_meanings, shapes, low, high)
+            bounds.NUMBERS["n_actions"].check("the number of action_meanings", given.size, whole=True)
+            return _float(given)
         if low <= 0:
             raise validation.wrong_value("multiplier_low", "positive unless action_meanings are given", low)
-        meanings = np.geomspace(low, high, self.n_actions)
+        meanings = np.geomspace(low, high, DEFAULT_ACTIONS if count is None else count)
         meanings[[0, -1]] = low, high  # powers may round beyond the ends, which actions must not leave
         return _float(meanings)
 
@@ -263,12 +253,11 @@ class Options:
             return None
         if self.bid_curve_knots is None:
             return _float(2.0 ** np.linspace(-4, 4, 17))
-        lengths = [(length,) for length in range(2, MAX_KNOTS + 1)]
+        lengths = [(length,) for length in range(2, bounds.MAX_KNOTS + 1)]
         if np.shape(self.bid_curve_knots) not in lengths:
-            raise ValueError(f"bid_curve_knots must be 2 to {MAX_KNOTS} numbers, got {self.bid_curve_knots!r}")
-        knots = validation.array("bid_curve_knots", self.bid_curve_knots, lengths, 1e-6, 1e6)
-        if (np.diff(knots) <= 1e-3 * knots[1:]).any():
-            raise validation.wrong_value("bid_curve_knots", "increasing by a thousandth at least", self.bid_curve_knots)
+            raise ValueError(f"bid_curve_knots must be 2 to {bounds.MAX_KNOTS} numbers, got {self.bid_curve_knots!r}")
+        knots = bounds.array("bid_curve_knots", self.bid_curve_knots, lengths)
+        bounds.check_knots(knots)
         return _float(knots)
 
 

@@ -14,6 +14,8 @@ from jaxtyping import Float, Int
 from rtb_envs.auctions.market_prices import MarketPrice
 from rtb_envs.compile import jit
 from rtb_envs.envs.ad_auction.config import MAX_BID
+from rtb_envs.envs.ad_auction.fitting import check_together, fitted, is_concrete, size_of
+from rtb_envs.envs.ad_auction.laws import LawRanges, check_ranges, law_ranges, tabulated
 from rtb_envs.users.response import Response
 
 
@@ -103,35 +105,53 @@ class Params:
         return jnp.minimum(self.multiplier_high * self.standard_bid_price * self.bid_curve_knots[-1], MAX_BID)
 
     def replace(self, **changes: Any) -> Params:
-        """These parameters with some numbers changed and everything derived built anew."""
-        changed: Params = _compiled_derive()(replace(self, **changes))
+        """These parameters with some numbers changed and everything derived built anew.
+
+        Each number takes the type and shape that it had; one volume serves every step and one row of sampling rates,
+        which are normalised, every step. Raises ValueError or TypeError, naming the field, for what an option would be
+        refused for: wrong shapes, numbers out of bounds or that do not fit each other, laws with rates outside [0, 1]
+        or prices that are negative or not finite. Works under jit and vmap: numbers that are traced are clipped to
+        their bounds, and what follows from them is not checked.
+        """
+        derived: Params
+        if not is_concrete(self, changes):
+            # Inside another program, whose compiler options hold.
+            derived = jax.jit(derive)(self._changed(changes))
+            return derived
+        with jax.ensure_compile_time_eval():
+            derived, ranges = _compiled_derive()(self._changed(changes))
+            check_ranges(ranges)
+        return derived
+
+    def _changed(self, changes: dict[str, Any]) -> Params:
+        changed = replace(self, **fitted(self, changes))
+        check_together(changed)
         return changed
 
 
 def derive(params: Params) -> Params:
     """``params`` with ``derived`` computed from the other fields; traceable, so it can be vmapped over markets."""
+    return _derive(params)[0]
+
+
+def _derive(params: Params) -> tuple[Params, LawRanges]:
     click, conversion = true_rates(params)
     believed = (click, click * conversion) if params.predicted_rate is None else (params.predicted_rate,) * 2
     derived = Derived(
-        market_price=_tabulated(params.market_price),
-        click_rate=_tabulated(params.click_rate),
-        conversion_rate=_tabulated(params.conversion_rate),
+        market_price=tabulated(params.market_price),
+        click_rate=tabulated(params.click_rate),
+        conversion_rate=tabulated(params.conversion_rate),
         mean_click_rate=_mean(believed[0], params),
         mean_conversion_rate=_mean(believed[1], params),
         ad_cumulative=_cumulative(params.ad_sampling_rate),
         user_cumulative=_cumulative(params.user_sampling_rate),
     )
-    return replace(params, derived=derived)
-
-
-def _tabulated(law: Any) -> Any:
-    """The form of a law that compiled code draws from: its own table if it makes one."""
-    return law.tabulated() if hasattr(law, "tabulated") else law
+    return replace(params, derived=derived), law_ranges(click, conversion, derived.market_price, size_of(params))
 
 
 @functools.cache
 def _compiled_derive() -> Any:
-    return jit(derive)
+    return jit(_derive)
 
 
 def true_rates(params: Params) -> tuple[Float[Array, "steps ads users"], Float[Array, "steps ads users"]]:

@@ -65,8 +65,13 @@ def fitted_rates(
     features = inputs(*(index.reshape(-1) for index in np.indices(shape)))
     predicted = estimator.predict_proba(features)[:, 1] if classifies else estimator.predict(features)
     rates = np.asarray(predicted, np.float64)
-    if rates.shape != features.shape[:1] or not np.isfinite(rates).all():
-        raise ValueError(f"reward_predictor must predict a finite number per row, got an array of shape {rates.shape}")
+    if rates.shape != features.shape[:1]:
+        raise ValueError(f"reward_predictor must predict one number per row, got an array of shape {rates.shape}")
+    if not np.isfinite(rates).all():
+        wrong = rates[~np.isfinite(rates)]
+        raise ValueError(
+            f"reward_predictor must predict finite numbers, got {wrong[0]} in {wrong.size} of {rates.size}"
+        )
     return jnp.asarray(np.maximum(rates, 0.0).reshape(shape), float)
 
 

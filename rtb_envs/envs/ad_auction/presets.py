@@ -76,8 +76,7 @@ def preset_options(name: str) -> dict[str, Any]:
     campaign = _CAMPAIGNS[name]
     mean_price = campaign.price_shape * campaign.price_scale
     volume = 2000.0
-    ads = 100
-    price = GammaPrice(jnp.full(ads, campaign.price_shape), jnp.full(ads, campaign.price_scale))
+    price = GammaPrice(jnp.full(1, campaign.price_shape), jnp.full(1, campaign.price_scale))  # of every ad
     return {
         "horizon": HORIZON,
         "day_curve": True,
