@@ -40,7 +40,7 @@ class LearnerSettings:
 
         Learners compute in float32, so they are refused where JAX computes in 64 bits.
         """
-        if jax.config.jax_enable_x64:
+        if jax.config.values["jax_enable_x64"]:
             raise ValueError("jax_enable_x64 must be off for learners, which compute in float32; got True")
         self._check_integers("num_envs", "num_steps")
         for name, kind in (("hidden_sizes", "integers"), ("memory_decays", "numbers")):

@@ -157,6 +157,14 @@ def test_a_campaign_preset_has_its_published_click_rate(preset, click_rate):
     )
 
 
+def test_click_rates_of_a_campaign_spread_as_those_of_slots_of_different_visibility():
+    params = make_ad_auction(preset="ipinyou_2997").default_params
+    rates = np.asarray(true_rates(params)[0])[12]
+    assert np.log(rates).std() == pytest.approx(0.9, abs=0.02)
+    views = np.log([0.192, 0.054, 0.033, 0.018])
+    assert np.log(rates).std() == pytest.approx(views.std(), abs=0.05)
+
+
 def test_an_ipinyou_preset_has_its_published_price_level():
     params = make_ad_auction(preset="ipinyou_2259").default_params
     np.testing.assert_allclose(params.derived.market_price.mean_price(), 93.1, rtol=2e-3)
