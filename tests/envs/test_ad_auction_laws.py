@@ -11,6 +11,7 @@ from rtb_envs import core
 from rtb_envs.auctions.market_prices import EmpiricalPrice, LogNormalPrice
 from rtb_envs.compile import jit
 from rtb_envs.envs.ad_auction import PRESETS, expected_episode, make_ad_auction
+from rtb_envs.envs.ad_auction.params import true_rates
 from rtb_envs.random import EVALUATE, lane_keys
 from rtb_envs.users.response import ConstantResponse
 from tests.envs.playing import compiled, play

@@ -50,8 +50,8 @@ _CAMPAIGNS = {
 PRESETS = (*_CAMPAIGNS, "rtbgym", *(f"stage{stage}" for stage in STAGES))
 
 
-# Standard deviation of the logarithm of the click rate over impressions. In iPinYou's data the visibility of the slot alone
-# makes one of .87: .192, .054, .033 and .018 % of the impressions in the first to fourth view are clicked.
+# Standard deviation of the logarithm of the click rate over impressions. In iPinYou's data the visibility of the slot
+# alone makes one of .87: .192, .054, .033 and .018 % of the impressions in the first to fourth view are clicked.
 _CLICK_RATE_SPREAD = 0.9
 
 
