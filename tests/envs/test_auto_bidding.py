@@ -130,6 +130,19 @@ def test_a_hand_worked_auction(transition, begin):
     np.testing.assert_allclose(info["least_winning_cost"], 2, atol=1.01 / UNITS)
 
 
+@pytest.mark.parametrize(("budget", "stays"), [(14 * UNITS, True), (14 * UNITS - 1, False)])
+def test_a_bidder_leaves_at_the_first_bid_that_its_budget_does_not_cover(transition, begin, budget, stays):
+    """Bidder 0 bids 8 and pays 6, then bids 8 again: 14 is just enough. Without it the others move up."""
+    value = np.array([[8, 8], [6, 6], [4, 4], [2, 2]]) / 128
+    noise = recorded(value, np.full((SLOTS, 2), 0.25), np.zeros(AGENTS), 2)
+    params = PARAMS.replace(initial_budget=PARAMS.initial_budget.at[0].set(budget))
+    action = jnp.full((AGENTS, 1), 128.0)
+    state, *_, info = jax.device_get(transition(begin(noise, params), action, noise, params))
+    assert info["win"].tolist() == ([2, 2, 2, 0] if stays else [1, 2, 2, 1])
+    assert state.remaining_budget[0] == budget - (12 if stays else 6) * UNITS
+    assert state.playing.tolist() == [stays, True, True, True]
+
+
 def test_slots_are_shown_in_1_and_8_tenths_and_48_hundredths_of_the_auctions():
     """AuctionNet's figures; 4 standard errors, so a false alarm in less than one of 10,000 seeds."""
     market = make_auto_bidding(
