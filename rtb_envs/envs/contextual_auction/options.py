@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from rtb_envs import validation
-from rtb_envs.envs.contextual_auction.catalogue import Catalogue, compiled_sample_catalogue
+from rtb_envs.envs.contextual_auction.catalogue import GRID, Catalogue, compiled_sample_catalogue, on_grid
 from rtb_envs.envs.contextual_auction.config import Config, ContextualPricing
 from rtb_envs.envs.contextual_auction.money import MAX_AMOUNT, MICROS
 from rtb_envs.envs.contextual_auction.state import Params
@@ -89,7 +89,7 @@ class Options:
         )
         return Params(
             catalogue=given,
-            belief=None if self.belief is None else jnp.asarray(self.belief, float),
+            belief=None if self.belief is None else on_grid(jnp.asarray(self.belief, float), GRID),
             horizon=jnp.int32(self.horizon),
             shading_high=jnp.asarray(self.shading_high, float),
         )

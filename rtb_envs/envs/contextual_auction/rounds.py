@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Bool, Float, Int
 
+from rtb_envs.envs.contextual_auction.catalogue import GRID, on_grid
 from rtb_envs.envs.contextual_auction.config import Config
 from rtb_envs.random import Draw, Stream
 
@@ -22,7 +23,7 @@ class Rounds:
     """The draws of some rounds, whatever is bid in them."""
 
     context: Float[Array, "features rounds"]
-    """The user's context ~ N(0, 1), and a constant 1 for the intercept."""
+    """The user's context ~ N(0, 1), in multiples of ``catalogue.GRID``, and a constant 1 for the intercept."""
     takes_part: Bool[Array, "bidders rounds"]
     click_uniform: Float[Array, "rounds"]
     """A shown ad is clicked iff this is below its CTR."""
@@ -31,7 +32,7 @@ class Rounds:
 def draw_rounds(stream: Stream, index: Int[Array, "rounds"], config: Config) -> Rounds:
     """The rounds ``index`` of ``stream``."""
     context = stream.site(_CONTEXT).at(index)
-    entries = [context.normal(word) for word in range(config.context_dim)]
+    entries = [on_grid(context.normal(word), GRID) for word in range(config.context_dim)]
     return Rounds(
         jnp.stack([*entries, jnp.ones_like(entries[0])]),
         _drawn_without_replacement(stream.site(_PARTICIPANTS).at(index), config.participants, config.n_bidders),
