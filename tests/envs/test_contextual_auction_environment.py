@@ -23,7 +23,8 @@ from rtb_envs.policies.constant import Constant
 from tests.envs.contextual_reference import MICROS, best_ads, round_metrics
 
 OPTIONS = {"n_bidders": 4, "n_ads": 3, "context_dim": 3, "observed_dim": 2, "rounds_per_step": 3, "horizon": 5}
-BELIEF = np.random.default_rng(5).normal(size=(4, 3, 3)).astype(np.float32)
+# Multiples of 1/256, to which the option rounds.
+BELIEF = (np.random.default_rng(5).normal(size=(4, 3, 3)) * 256).round().astype(np.float32) / 256
 ENV = make_contextual_auction(**OPTIONS, belief=BELIEF)
 SECOND = make_contextual_auction(**OPTIONS, belief=BELIEF, pricing="second_price")
 RESET = {env: jit(env.reset_env) for env in (ENV, SECOND)}

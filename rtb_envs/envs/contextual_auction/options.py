@@ -43,7 +43,8 @@ class Options:
     value: Any = None
     """[n_bidders, n_ads], what a click is worth, a millionth to 1000 units of currency; None draws it."""
     belief: Any = None
-    """[n_bidders, n_ads, observed_dim + 1], coefficients of the bidders' estimates; None lets them know the truth."""
+    """[n_bidders, n_ads, observed_dim + 1], coefficients of the bidders' estimates, rounded to multiples of 1/256;
+    None lets them know the truth."""
     # The episode
     horizon: int = 100
     """Steps of an episode."""
