@@ -64,7 +64,8 @@ def _personas() -> Personas:
     numbers = np.array([row[0] for row in _ROWS.values()])
     device = np.array([row[1] for row in _ROWS.values()])
     daypart = np.array([row[2] for row in _ROWS.values()])
-    return Personas(tuple(_ROWS), *numbers.T, device=device, daypart=daypart)
+    share, click, conversion, sensitivity, affinity, attention, budget = numbers.T
+    return Personas(tuple(_ROWS), share, click, conversion, sensitivity, affinity, attention, budget, device, daypart)
 
 
 PERSONAS = _personas()

@@ -48,9 +48,7 @@ def quality_of(ctr: NDArray[np.float64]) -> NDArray[np.float64]:
     return 0.5 + 2.0 * np.minimum(0.5, ctr / 0.05)
 
 
-def own_bid(
-    quality: NDArray[np.float64], bid_factor: float | NDArray[np.float64] = 1.0
-) -> NDArray[np.float64]:
+def own_bid(quality: NDArray[np.float64], bid_factor: float | NDArray[np.float64] = 1.0) -> NDArray[np.float64]:
     """Our bid, $ a click: clip(4 · quality, .2, 5.8) · ``bid_factor``, at most 6."""
     return np.minimum(np.clip(BID_PER_QUALITY * quality, LOWEST_BID, HIGHEST_BID) * bid_factor, BID_CAP)
 
@@ -130,7 +128,7 @@ class Totals:
 
 
 def _ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> NDArray[np.float64]:
-    return np.divide(numerator, denominator, out=np.full(len(numerator), np.nan), where=denominator > 0)
+    return np.asarray(np.divide(numerator, denominator, out=np.full(len(numerator), np.nan), where=denominator > 0))
 
 
 def simulate(

@@ -62,7 +62,7 @@ def example_document() -> dict[str, Any]:
 
 
 def read_baselines(path: Path) -> Baselines:
-    """The baselines of a YAML file; InvalidInput with a line for each error, OSError if it cannot be read."""
+    """The baselines of a YAML file; InvalidInputError with a line for each error, OSError if it cannot be read."""
     import yaml
 
     checks = Checks(path.name)
@@ -86,9 +86,7 @@ def parse_baselines(document: Any, checks: Checks) -> Baselines:
     detailed = bool(with_cells) and all(with_cells)
     read = _cells if detailed else _rates
     counts = [read(checks, f"placement {name!r}", entry) for name, entry in entries.items()]
-    cpm = [
-        checks.number(f"placement {name!r}", entry, "cpm_dollars", open_low=True) for name, entry in entries.items()
-    ]
+    cpm = [checks.number(f"placement {name!r}", entry, "cpm_dollars", open_low=True) for name, entry in entries.items()]
     checks.finish()
     impressions, clicks, conversions = np.moveaxis(np.array(counts), 1, 0)
     assumed = not detailed and any("impressions" not in entry for entry in entries.values())
@@ -117,7 +115,7 @@ def _cells(checks: Checks, where: str, entry: Mapping[str, Any]) -> NDArray[np.f
         at = f"{where}: cell {index}"
         cell = checks.mapping(at, cell)
         daypart, exposure = cell.get("daypart"), cell.get("exposure")
-        if daypart not in DAYPARTS or exposure not in range(1, NUM_EXPOSURES + 1):
+        if daypart not in DAYPARTS or not isinstance(exposure, int) or not 1 <= exposure <= NUM_EXPOSURES:
             checks.fail(at, f"must have a daypart of {', '.join(DAYPARTS)} and an exposure from 1 to {NUM_EXPOSURES}")
             continue
         if (daypart, exposure) in seen:

@@ -236,7 +236,9 @@ def _described(
     error /= np.sqrt(np.maximum(1.0, trials.sum((1, 2, 3))))
     pearson = (np.square(successes - trials * rate) / np.maximum(trials * rate * (1 - rate), 1e-12)).sum()
     freedom = int((trials > 0).sum()) - int(varied.sum())
-    names = [f"{kind} of {name}" for kind in ("log click scale", "log conversion scale") for name in baselines.placements]
+    names = [
+        f"{kind} of {name}" for kind in ("log click scale", "log conversion scale") for name in baselines.placements
+    ]
     names += [f"daypart {name}" for name in DAYPARTS] + ["fatigue rate", "fatigue recovery"]
     return Fit(
         names=tuple(names),

@@ -105,7 +105,11 @@ def win_rate_chart(study: Study) -> go.Figure:
             x=np.minimum(study.auction.bid * factor, 6.0),
             y=100 * result.win_rate[b, middle],
             mode="markers",
-            marker={"color": (COLORS[1], COLORS[2], COLORS[4])[b], "size": 9, "symbol": ("circle", "diamond", "square")[b]},
+            marker={
+                "color": (COLORS[1], COLORS[2], COLORS[4])[b],
+                "size": 9,
+                "symbol": ("circle", "diamond", "square")[b],
+            },
             text=[item.creative_id for item in study.items],
             name=f"creatives at bid × {factor:g}",
         )
@@ -135,10 +139,12 @@ def sensitivity_chart(study: Study) -> go.Figure:
 
 
 def fatigue_chart(study: Study) -> go.Figure:
-    """Click rate by exposure, relative to the first: the fit with its interval, and the baselines where they have it."""
+    """Click rate by exposure, relative to the first: the fit with its interval, and the baselines if they have it."""
     exposures = np.arange(1, NUM_EXPOSURES + 1)
     drawn = study.fitted.draws(400, study.settings.seed)
-    curves = np.maximum(LEAST_INTEREST, 1.0 - np.asarray(fatigue_by_exposure(drawn[:, -2], drawn[:, -1], NUM_EXPOSURES)))
+    curves = np.maximum(
+        LEAST_INTEREST, 1.0 - np.asarray(fatigue_by_exposure(drawn[:, -2], drawn[:, -1], NUM_EXPOSURES))
+    )
     low, high = np.quantile(curves, [0.025, 0.975], axis=0) * 100
     rate, recovery = study.fitted.fatigue_rate, study.fitted.fatigue_recovery
     fitted = 100 * np.maximum(LEAST_INTEREST, 1.0 - np.asarray(fatigue_by_exposure(rate, recovery, NUM_EXPOSURES)))
@@ -211,7 +217,9 @@ def fit_chart(study: Study) -> go.Figure:
         ),
     }
     for index, (name, (observed, predicted)) in enumerate(shown.items()):
-        figure.add_bar(x=baselines.placements, y=100 * observed, name=f"{name}, baseline", marker={"color": COLORS[5 - index]})
+        figure.add_bar(
+            x=baselines.placements, y=100 * observed, name=f"{name}, baseline", marker={"color": COLORS[5 - index]}
+        )
         figure.add_scatter(
             x=baselines.placements,
             y=100 * predicted,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-class InvalidInput(ValueError):
+class InvalidInputError(ValueError):
     """An input file breaks its rules; ``errors`` holds a line for each, naming item, field and rule."""
 
     def __init__(self, errors: list[str]) -> None:
@@ -52,20 +52,18 @@ class Checks:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             self.fail(name, f"must be a finite number, got {_short(value)}")
             return math.nan
-        if value < low or value > high or (open_low and value == low):
-            self.fail(name, f"must be {_range(low, high, open_low)}, got {_short(value)}")
+        if value > high:
+            self.fail(name, f"must be at most {high:g}, got {_short(value)}")
+            return math.nan
+        if value < low or (open_low and value == low):
+            self.fail(name, f"must be {'above' if open_low else 'at least'} {low:g}, got {_short(value)}")
             return math.nan
         return float(value)
 
     def finish(self) -> None:
-        """Raise InvalidInput if anything was wrong."""
+        """Raise InvalidInputError if anything was wrong."""
         if self.errors:
-            raise InvalidInput(self.errors)
-
-
-def _range(low: float, high: float, open_low: bool) -> str:
-    above = f"{'above' if open_low else 'at least'} {low:g}"
-    return above if high == math.inf else f"{above} and at most {high:g}"
+            raise InvalidInputError(self.errors)
 
 
 def _short(value: Any) -> str:

@@ -17,10 +17,14 @@ _MOST_JOURNEYS = 1000
 
 @app.command()
 def study(
-    forecasts: Annotated[Path | None, typer.Argument(help="Forecasts of the creatives, JSON.", metavar="FORECASTS")] = None,
+    forecasts: Annotated[
+        Path | None, typer.Argument(help="Forecasts of the creatives, JSON.", metavar="FORECASTS")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the reports and the page.")] = None,
     budget: Annotated[int, typer.Option(min=1, help="Daily budget, $; a key of the forecasts.")] = 30_000,
-    baselines: Annotated[Path | None, typer.Option(help="Placement baselines, YAML; the example's if left out.")] = None,
+    baselines: Annotated[
+        Path | None, typer.Option(help="Placement baselines, YAML; the example's if left out.")
+    ] = None,
     rounds: Annotated[int, typer.Option(min=1, max=10**9, help="Auctions of each creative.")] = 2_000,
     days: Annotated[int, typer.Option(min=1, max=365, help="Days of Thompson Sampling.")] = 3,
     stop_ratio: Annotated[float, typer.Option(min=0.01, help="Stop at this multiple of the forecast CAC.")] = 1.25,
@@ -28,9 +32,7 @@ def study(
         float, typer.Option(min=0.0, max=1.0, help="Stop when the CAC exceeds it with this probability.")
     ] = 0.5,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of all that is drawn.")] = 0,
-    journeys: Annotated[
-        int, typer.Option(min=0, max=_MOST_JOURNEYS, help="Print so many sample journeys.")
-    ] = 0,
+    journeys: Annotated[int, typer.Option(min=0, max=_MOST_JOURNEYS, help="Print so many sample journeys.")] = 0,
     legacy_names: Annotated[
         bool, typer.Option("--legacy-names", help="Also write auctiongym_, rl_ and recsim_offline_simulation.json.")
     ] = False,
@@ -45,7 +47,7 @@ def study(
         raise refuse("give FORECASTS and --out DIR, or --example DIR")
 
     from rtb_envs.studies.offline.baselines import Baselines, example_baselines, read_baselines
-    from rtb_envs.studies.offline.checks import InvalidInput
+    from rtb_envs.studies.offline.checks import InvalidInputError
     from rtb_envs.studies.offline.forecasts import Item, read_forecasts
 
     errors: list[str] = []
@@ -53,13 +55,13 @@ def study(
     placements: Baselines = example_baselines()
     try:
         items = read_forecasts(forecasts, str(budget))
-    except InvalidInput as invalid:
+    except InvalidInputError as invalid:
         errors += invalid.errors
     except (OSError, UnicodeDecodeError) as error:
         errors.append(f"{forecasts}: {_reason(error)}")
     try:
         placements = placements if baselines is None else read_baselines(baselines)
-    except InvalidInput as invalid:
+    except InvalidInputError as invalid:
         errors += invalid.errors
     except (OSError, UnicodeDecodeError) as error:
         errors.append(f"{baselines}: {_reason(error)}")

@@ -19,7 +19,7 @@ _LEAST_P_WIN, _SIGNIFICANT = 0.02, 4
 
 def example_forecasts(num_creatives: int = NUM_CREATIVES, seed: int = SEED) -> dict[str, Any]:
     """Forecasts of ``num_creatives`` creatives as a file holds them: click rates around 2 %, sign-ups per click
-    around 5 %, a cost per click around 3.60 $, one to eight exposures a user, p10 and p90 some 15 to 40 % off the median."""
+    around 5 %, a cost per click around 3.60 $, one to eight exposures a user, p10 and p90 some 15 to 40 % off p50."""
     random = np.random.default_rng(seed)
     items = []
     for index in range(num_creatives):

@@ -81,7 +81,7 @@ class Item:
 def read_forecasts(path: Path, budget_key: str) -> list[Item]:
     """The items of a forecast file at ``budget_key``, in the order of the file.
 
-    Raises InvalidInput with a line for each error, OSError if the file cannot be read.
+    Raises InvalidInputError with a line for each error, OSError if the file cannot be read.
     """
     checks = Checks(path.name)
     try:
@@ -130,9 +130,8 @@ def _item(checks: Checks, index: int, entry: Any, budget_key: str) -> Item:
     if read:
         _consistent(checks, at, read, reach)
     nothing = Quantiles(math.nan, math.nan, math.nan)
-    return Item(
-        name if isinstance(name, str) else "", p_win, *(read.get(figure, nothing) for figure in FIGURES), reach=reach
-    )
+    impressions, clicks, signups, cac = (read.get(figure, nothing) for figure in FIGURES)
+    return Item(name if isinstance(name, str) else "", p_win, impressions, clicks, signups, cac, reach)
 
 
 def _quantiles(checks: Checks, where: str, figures: Mapping[str, Any], figure: str) -> Quantiles:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
@@ -78,7 +79,7 @@ class Population:
     match: Float[Array, "users creatives"]
 
 
-def population(stream: Stream, num_users: int, numbers: NDArray[np.uint32]) -> Population:
+def population(stream: Stream, num_users: int, numbers: ArrayLike) -> Population:
     """``num_users`` users; what a user is and when it is shown something does not depend on the creatives."""
     users = jnp.arange(num_users, dtype=jnp.uint32)
     below = jnp.asarray(np.cumsum(PERSONAS.share)[:-1], jnp.float32)

@@ -134,9 +134,7 @@ def comparison_report(study: Study) -> dict[str, Any]:
         {
             "creative_id": item.creative_id,
             "rank": {method: int(ranks[method][i]) for method in METHODS},
-            "rank_shift_vs_forecast": {
-                method: int(ranks["forecast"][i] - ranks[method][i]) for method in METHODS[1:]
-            },
+            "rank_shift_vs_forecast": {method: int(ranks["forecast"][i] - ranks[method][i]) for method in METHODS[1:]},
             "cac": {method: _number(study.cac.of[method][0, i]) for method in METHODS},
             "delta_cac_vs_forecast": {
                 method: _number(study.cac.of[method][0, i] - forecast[i]) for method in METHODS[1:]
@@ -148,7 +146,9 @@ def comparison_report(study: Study) -> dict[str, Any]:
         {
             "bid_factor": bid,
             "quality_factor": quality,
-            "win_rate": {item.creative_id: float(w) for item, w in zip(study.items, sensitivity.win_rate[b, q], strict=True)},
+            "win_rate": {
+                item.creative_id: float(w) for item, w in zip(study.items, sensitivity.win_rate[b, q], strict=True)
+            },
             "top_5_overlap": float(sensitivity.top_overlap[b, q]),
         }
         for b, bid in enumerate(BID_FACTORS)

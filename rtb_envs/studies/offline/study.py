@@ -98,7 +98,7 @@ class Study:
         """Sign-ups per click that, at the forecast's click rate, explain the days that were tested; at most 1."""
         ctr = np.array([item.ctr for item in self.items])
         rate = self.arms.cost_per_impression / self.cac.of["thompson"][0]
-        return np.minimum(1.0, rate / ctr)
+        return np.asarray(np.minimum(1.0, rate / ctr))
 
 
 def true_rates(items: Sequence[Item], seed: int) -> Floats:
@@ -111,7 +111,7 @@ def true_rates(items: Sequence[Item], seed: int) -> Floats:
         for item in items
     ]
     ctr, cvr = rates(items)
-    return np.minimum(_LARGEST_RATE, ctr * cvr * np.array(factors))
+    return np.asarray(np.minimum(_LARGEST_RATE, ctr * cvr * np.array(factors)))
 
 
 def run_study(forecasts: Sequence[Item], baselines: Baselines, settings: Settings) -> Study:
@@ -148,9 +148,7 @@ def run_study(forecasts: Sequence[Item], baselines: Baselines, settings: Setting
         orders,
         sensitivity(items, settings.seed),
         rotations(over_journeys, orders, budget, days, settings.stop_probability, settings.seed),
-        compare_slates(
-            items, arms, tested, fitted, by_thompson[:SLATE_SIZE], by_journeys[:SLATE_SIZE], settings.seed
-        ),
+        compare_slates(items, arms, tested, fitted, by_thompson[:SLATE_SIZE], by_journeys[:SLATE_SIZE], settings.seed),
     )
 
 

@@ -53,8 +53,8 @@ def planted_baselines(
     clicks = random.binomial(impressions, ctr)
     conversions = random.binomial(clicks, cvr)
     names = tuple(f"placement {index + 1}" for index in range(num_placements))
-    counts = (np.asarray(count, np.float64) for count in (impressions, clicks, conversions))
-    baselines = Baselines(names, np.full(num_placements, 90.0), *counts, detailed=True, assumed_impressions=False)
+    shown, clicked, converted = (np.asarray(count, np.float64) for count in (impressions, clicks, conversions))
+    baselines = Baselines(names, np.full(num_placements, 90.0), shown, clicked, converted, True, False)
     return baselines, np.concatenate([scales, dayparts, [fatigue_rate, fatigue_recovery]])
 
 

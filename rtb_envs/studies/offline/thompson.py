@@ -129,7 +129,7 @@ def run(
     """Spend ``daily_budget`` $ a day for ``num_days`` by ``allocate``, from Beta(1, 1).
 
     Sign-ups of day d are binomial in the impressions bought that day. After each day a creative that was shown is
-    stopped when P(CAC > stop_cac) > ``stop_probability`` under its posterior, for good; the last creative that runs is not stopped.
+    stopped when P(CAC > stop_cac) > ``stop_probability`` under its posterior, for good; the last one that runs goes on.
     Raises ValueError for a budget that is not positive or fewer than one day.
     """
     validation.number("daily_budget", daily_budget, 0.0, 1e12, open_low=True)
