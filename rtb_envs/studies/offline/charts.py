@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from rtb_envs.pages import COLORS, MUTED
 from rtb_envs.studies.offline.baselines import NUM_EXPOSURES
+from rtb_envs.studies.offline.calibration import persona_weights
 from rtb_envs.studies.offline.comparison import BID_FACTORS, METHODS, QUALITY_FACTORS
 from rtb_envs.studies.offline.study import Study
 from rtb_envs.studies.offline.verdict import SLATE_SIZE
@@ -21,6 +22,7 @@ METHOD_NAMES = {
 _METHOD_COLORS = dict(zip(METHODS, (COLORS[6], COLORS[4], COLORS[1], COLORS[0]), strict=True))
 _METHOD_SYMBOLS = dict(zip(METHODS, ("circle", "diamond", "square", "triangle-up"), strict=True))
 _ROW_HEIGHT = 46
+_COST_TICKS = [size * 10**power for power in range(-2, 6) for size in (1, 1.5, 2, 3, 4, 5, 7)]
 
 
 def cac_chart(study: Study) -> go.Figure:
@@ -48,7 +50,7 @@ def cac_chart(study: Study) -> go.Figure:
         xaxis_title="CAC ($ a sign-up, logarithmic)",
         yaxis_title="creative",
         height=140 + _ROW_HEIGHT * len(order),
-        xaxis={"type": "log", "dtick": "D1" if len(order) else None},
+        xaxis={"type": "log", "tickvals": _COST_TICKS},
         yaxis={"tickvals": list(range(len(order))), "ticktext": names},
     )
 
@@ -152,6 +154,7 @@ def fatigue_chart(study: Study) -> go.Figure:
     figure.add_scatter(
         x=[*exposures, *exposures[::-1]],
         y=[*high, *low[::-1]],
+        mode="lines",
         fill="toself",
         fillcolor="rgba(11,105,163,.18)",
         line={"width": 0},
@@ -178,16 +181,19 @@ def fatigue_chart(study: Study) -> go.Figure:
 
 
 def daypart_chart(study: Study) -> go.Figure:
-    """The fitted daypart multipliers with their standard errors, and observed over fitted click rates."""
+    """Click rate by daypart, mean 1: the personas' habits times the fitted multipliers, and the baselines'."""
     fitted = study.fitted
-    error = fitted.standard_error[-len(DAYPARTS) - 2 : -2]
+    habits = persona_weights()[0].sum(axis=0)
+    scale = habits / (habits * fitted.dayparts).mean()
+    error = 1.96 * fitted.standard_error[-len(DAYPARTS) - 2 : -2] * scale
     figure = go.Figure(
         go.Bar(
             x=DAYPARTS,
-            y=fitted.dayparts,
-            error_y={"type": "data", "array": 1.96 * error},
-            name="fit, 95 % interval" if fitted.detailed else "default (not measured)",
+            y=fitted.dayparts * scale,
+            error_y={"type": "data", "array": error, "visible": fitted.detailed},
+            name="fit, 95 % interval" if fitted.detailed else "the personas' habits alone (not measured)",
             marker={"color": COLORS[5]},
+            showlegend=True,
         )
     )
     if fitted.detailed:
@@ -195,13 +201,13 @@ def daypart_chart(study: Study) -> go.Figure:
         expected = (fitted.ctr * study.baselines.impressions).sum((0, 2)) / study.baselines.impressions.sum((0, 2))
         figure.add_scatter(
             x=DAYPARTS,
-            y=fitted.dayparts * observed / expected,
+            y=fitted.dayparts * scale * observed / expected,
             mode="markers",
             name="baselines",
             marker={"color": COLORS[1], "size": 10, "symbol": "x"},
         )
     return figure.update_layout(
-        xaxis_title="daypart", yaxis={"title": "click rate multiplier (mean 1)", "rangemode": "tozero"}
+        xaxis_title="daypart", yaxis={"title": "click rate (times the mean of the day)", "rangemode": "tozero"}
     )
 
 
@@ -244,5 +250,5 @@ def allocation_chart(study: Study) -> go.Figure:
         yaxis={"title": "day", "autorange": "reversed"},
         colorway=(*COLORS, "#a3c4dc", "#f0b08a", "#8fd0bb", "#e6c1d6", "#f3d27a"),
         height=200 + 50 * min(12, len(days)),
-        legend={"y": -0.35, "yanchor": "top"},
+        legend={"y": -0.35, "yanchor": "top", "traceorder": "normal"},
     )

@@ -102,7 +102,7 @@ def _write_example(folder: Path) -> None:
     except OSError as error:
         raise refuse(f"--example {folder}: {_reason(error)}") from None
     typer.echo(f"written: {', '.join(map(str, paths))}")
-    typer.echo(f"now: rtb study {paths[0]} --baselines {paths[1]} --out {folder / 'study'}")
+    typer.echo(f"now: rtb study {paths[0]} --baselines {paths[2]} --out {folder / 'study'}")
 
 
 def _reason(error: Exception) -> str:

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from rtb_envs.files import write_text
-from rtb_envs.studies.offline.baselines import example_document
+from rtb_envs.studies.offline.baselines import NUM_EXPOSURES, example_document, parse_baselines
+from rtb_envs.studies.offline.checks import Checks
+from rtb_envs.users.personas import DAYPARTS
 
-FORECASTS, PLACEMENTS = "forecasts.json", "placements.yaml"
-NUM_CREATIVES, BUDGETS, SEED = 16, (10_000, 30_000), 0
+FORECASTS, PLACEMENTS, BY_EXPOSURE = "forecasts.json", "placements.yaml", "placements_by_exposure.yaml"
+NUM_CREATIVES, BUDGETS, SEED = 16, (10_000, 30_000), 4
 FORMATS = ("video", "carousel", "image", "story")
-_LEAST_P_WIN, _SIGNIFICANT = 0.02, 4
+_TRUE_DAYPARTS, _TRUE_FATIGUE = (0.85, 0.95, 1.25, 0.95), (0.4, 0.15)
+_LEAST_P_WIN, _SIGNIFICANT, _CELL_IMPRESSIONS = 0.02, 4, 100_000
 
 
 def example_forecasts(num_creatives: int = NUM_CREATIVES, seed: int = SEED) -> dict[str, Any]:
@@ -35,6 +38,38 @@ def example_forecasts(num_creatives: int = NUM_CREATIVES, seed: int = SEED) -> d
     for item, p_win in zip(items, chance, strict=True):
         item["p_win"] = round(float(p_win), 3)
     return {"items": items}
+
+
+def example_by_exposure(seed: int = SEED) -> dict[str, Any]:
+    """The example's placements with counts by daypart and exposure, drawn from the persona model: their rates, dayparts
+    of .85, .95, 1.25 and .95, and a fatigue that takes 40 % of the interest and gives back 15 % of itself a day."""
+    import jax.numpy as jnp
+
+    from rtb_envs.studies.offline.calibration import fit, predicted_rates
+
+    document, random = example_document(), np.random.default_rng((seed, 1))
+    placements, names = document["placements"], list(document["placements"])
+    plain = fit(parse_baselines(document, Checks(PLACEMENTS)))
+    free = np.concatenate([plain.estimate[: 2 * len(names)], _TRUE_DAYPARTS[:3], _TRUE_FATIGUE])
+    rates = predicted_rates(jnp.asarray(free, jnp.float32), len(names))
+    # Rounded, so that the last bit of a machine's arithmetic draws no other counts.
+    ctr, cvr = (np.round(np.asarray(rate, np.float64), 5) for rate in rates)
+    clicks = random.binomial(_CELL_IMPRESSIONS, ctr)
+    conversions = random.binomial(clicks, cvr)
+    for p, name in enumerate(names):
+        cells = [
+            {
+                "daypart": daypart,
+                "exposure": exposure + 1,
+                "impressions": _CELL_IMPRESSIONS,
+                "clicks": int(clicks[p, d, exposure]),
+                "conversions": int(conversions[p, d, exposure]),
+            }
+            for d, daypart in enumerate(DAYPARTS)
+            for exposure in range(NUM_EXPOSURES)
+        ]
+        placements[name] = {"cpm_dollars": placements[name]["cpm_dollars"], "cells": cells}
+    return document
 
 
 def _figures(budget: float, cpm: float, ctr: float, cvr: float, frequency: float) -> dict[str, dict[str, float]]:
@@ -59,7 +94,11 @@ def example_files() -> dict[str, str]:
     import yaml
 
     forecasts = json.dumps(example_forecasts(), indent=1) + "\n"
-    return {FORECASTS: forecasts, PLACEMENTS: yaml.safe_dump(example_document(), sort_keys=False)}
+    return {
+        FORECASTS: forecasts,
+        PLACEMENTS: yaml.safe_dump(example_document(), sort_keys=False),
+        BY_EXPOSURE: yaml.safe_dump(example_by_exposure(), sort_keys=False, default_flow_style=None, width=120),
+    }
 
 
 def write_example(folder: Path) -> list[Path]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rtb_envs.pages import Page
 from rtb_envs.studies.offline import charts
 from rtb_envs.studies.offline.comparison import METHODS
@@ -16,7 +18,7 @@ def study_page(study: Study, *, example_baselines: bool = False) -> Page:
     settings = study.settings
     page = Page(
         "Offline study of creatives",
-        f"{len(study.items)} creatives, {settings.budget:,} $ a day, {settings.num_rounds:,} auctions each, "
+        f"{len(study.items)} creatives, ${settings.budget:,} a day, {settings.num_rounds:,} auctions each, "
         f"{settings.num_days} days of Thompson Sampling, seed {settings.seed}",
     )
     page.verdict(verdict_sentence(study.verdict))
@@ -65,8 +67,8 @@ def _costs(page: Page, study: Study) -> None:
         deltas = [_signed(study.cac.of[method][0, i] - forecast) for method in METHODS[1:]]
         rows.append([study.items[i].creative_id, dollars(forecast), *deltas])
     header = ["creative", "forecast CAC ($)"]
-    header += [f"{charts.METHOD_NAMES[method]} − forecast ($)" for method in METHODS[1:]]
-    page.table("CAC against the forecast, $ a sign-up", header, rows)
+    header += [f"{charts.METHOD_NAMES[method]} ($)" for method in METHODS[1:]]
+    page.table("CAC: the forecast, and what each method adds to it, $ a sign-up", header, rows)
 
 
 def _ranks(page: Page, study: Study) -> None:
@@ -133,7 +135,9 @@ def _journeys(page: Page, study: Study) -> None:
     fitted = study.fitted
     page.heading("Personas and journeys")
     page.figure("Fatigue", charts.fatigue_chart(study), "Interest that is left when the same creative comes again.")
-    page.figure("Dayparts", charts.daypart_chart(study), "Beside what the personas' own habits explain.")
+    page.figure(
+        "Dayparts", charts.daypart_chart(study), "The personas' own habits, times what the baselines add to them."
+    )
     page.figure(
         "Placement baselines and fit",
         charts.fit_chart(study),
@@ -155,4 +159,4 @@ def _journeys(page: Page, study: Study) -> None:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+,.2f}" if value == value else "–"
+    return f"{value:+,.2f}" if math.isfinite(value) else "–"

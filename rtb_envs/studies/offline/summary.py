@@ -16,7 +16,7 @@ def summary(study: Study) -> str:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"CAC by method, $ a sign-up (budget {study.settings.budget:,} $ a day)", title_justify="left")
+    table = Table(title=f"CAC by method, $ a sign-up (budget ${study.settings.budget:,} a day)", title_justify="left")
     table.add_column("creative")
     for method in METHODS:
         table.add_column(method, justify="right")
@@ -38,9 +38,13 @@ def verdict_sentence(verdict: Verdict) -> str:
         return f"{decision} Both methods choose the same eight creatives."
     middle, low, high = verdict.gain
     return (
-        f"{decision} The simulation-aware slate gains {middle:.2f} $ a sign-up over Thompson's "
-        f"(95 % interval {low:.2f} to {high:.2f} $) over held-out simulated journeys."
+        f"{decision} The simulation-aware slate saves {_signed(middle)} a sign-up against Thompson's "
+        f"(95 % interval {_signed(low)} to {_signed(high)}) over held-out simulated journeys."
     )
+
+
+def _signed(value: float) -> str:
+    return f"{'−' if value < 0 else ''}${abs(value):,.2f}"
 
 
 def dollars(value: float) -> str:

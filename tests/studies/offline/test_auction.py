@@ -115,7 +115,8 @@ def test_below_the_cap_the_win_rate_is_strictly_inside_zero_and_one_and_strictly
     bids = bids[bids < auction.BID_CAP]
     num = len(bids)
     result = simulate(bids, np.full(num, 0.02), np.zeros(num, np.uint32), 102_400, seed=1)
-    assert (result.wins > 0).all() and (result.wins < result.num_rounds).all()
+    assert (result.wins > 0).all()
+    assert (result.wins < result.num_rounds).all()
     # Bids a few ten-thousandths of a dollar apart may win the same rounds.
     apart = np.diff(bids) > 0.01
     assert (np.diff(result.wins) >= 0).all()
@@ -126,10 +127,11 @@ def test_below_the_cap_the_win_rate_is_strictly_inside_zero_and_one_and_strictly
 def test_a_bid_below_the_reserve_price_wins_nothing():
     result = simulate(np.array([0.49]), np.array([0.02]), np.zeros(1, np.uint32), 4096, seed=1)
     assert result.wins.tolist() == [0]
-    assert np.isnan(result.cost_per_click).all() and np.isnan(result.mean_price).all()
+    assert np.isnan(result.cost_per_click).all()
+    assert np.isnan(result.mean_price).all()
 
 
 @pytest.mark.parametrize(("rounds", "bid"), [(0, 1.0), (10**9 + 1, 1.0), (10, 6.5), (10, float("nan")), (10, -1.0)])
 def test_impossible_rounds_and_bids_are_refused(rounds, bid):
-    with pytest.raises(ValueError, match="num_rounds|bids"):
+    with pytest.raises(ValueError, match=r"num_rounds|bids"):
         simulate(np.array([bid]), np.array([0.02]), np.zeros(1, np.uint32), rounds, seed=0)

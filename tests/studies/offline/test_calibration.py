@@ -61,7 +61,8 @@ def test_plain_rates_are_met_exactly_by_the_scales_and_the_rest_stays_at_its_def
     assert not fitted.detailed
     assert fitted.ctr[:, 0, 0] == pytest.approx([0.0145, 0.0213, 0.0187, 0.0124, 0.0245], rel=1e-3)
     assert fitted.cvr[:, 0, 0] == pytest.approx([0.0031, 0.0042, 0.0028, 0.0019, 0.0038], rel=1e-3)
-    assert fitted.ctr_error < 1e-3 and fitted.cvr_error < 1e-3
+    assert fitted.ctr_error < 1e-3
+    assert fitted.cvr_error < 1e-3
     assert fitted.dayparts.tolist() == [1.0] * 4
     assert (fitted.fatigue_rate, fitted.fatigue_recovery) == (DEFAULT_RATE, DEFAULT_RECOVERY)
     # A conversion rate known from n conversions has a relative standard error of 1 / sqrt(n).

@@ -8,7 +8,14 @@ import yaml
 
 from rtb_envs.studies.offline.baselines import example_baselines, parse_baselines, read_baselines
 from rtb_envs.studies.offline.checks import Checks, InvalidInputError
-from rtb_envs.studies.offline.example import FORECASTS, PLACEMENTS, example_files, example_forecasts, write_example
+from rtb_envs.studies.offline.example import (
+    BY_EXPOSURE,
+    FORECASTS,
+    PLACEMENTS,
+    example_files,
+    example_forecasts,
+    write_example,
+)
 from rtb_envs.studies.offline.forecasts import leading_items, parse_forecasts, read_forecasts
 from rtb_envs.users.personas import DAYPARTS
 
@@ -74,8 +81,8 @@ def test_an_impossible_figure_is_named_with_its_item_field_and_rule(document, pa
 
 def test_counts_must_not_rise_from_impressions_to_signups(document):
     figures = document["items"][0]["budgets"][KEY]
-    figures["clicks"] = {name: 1e9 for name in ("p10", "p50", "p90")}
-    figures["signups"] = {name: 2e9 for name in ("p10", "p50", "p90")}
+    figures["clicks"] = dict.fromkeys(("p10", "p50", "p90"), 1000000000.0)
+    figures["signups"] = dict.fromkeys(("p10", "p50", "p90"), 2000000000.0)
     errors = errors_of(document)
     assert any("clicks: p50 must not exceed impressions" in error for error in errors)
     assert any("signups: p50 must not exceed clicks" in error for error in errors)
@@ -114,7 +121,7 @@ def test_several_errors_are_reported_at_once(document):
 def test_a_file_that_is_no_forecast_is_refused(tmp_path, text):
     path = tmp_path / "forecasts.json"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(InvalidInputError, match="forecasts.json"):
+    with pytest.raises(InvalidInputError, match=r"forecasts\.json"):
         read_forecasts(path, KEY)
 
 
@@ -124,7 +131,8 @@ def test_the_examples_placements_are_the_published_ones():
     clicks, impressions = baselines.clicks[:, 0, 0], baselines.impressions[:, 0, 0]
     assert clicks / impressions == pytest.approx([0.0145, 0.0213, 0.0187, 0.0124, 0.0245])
     assert baselines.conversions[:, 0, 0] / clicks == pytest.approx([0.0031, 0.0042, 0.0028, 0.0019, 0.0038])
-    assert not baselines.detailed and baselines.assumed_impressions
+    assert not baselines.detailed
+    assert baselines.assumed_impressions
 
 
 def cells():
@@ -138,7 +146,8 @@ def cells():
 def test_cells_of_dayparts_and_exposures_are_read_in_their_places():
     document = {"placements": {"Feed": {"cpm_dollars": 100, "cells": cells()[::-1]}}}
     baselines = parse_baselines(document, Checks("placements.yaml"))
-    assert baselines.detailed and not baselines.assumed_impressions
+    assert baselines.detailed
+    assert not baselines.assumed_impressions
     assert baselines.impressions.shape == (1, 4, 8)
     assert baselines.impressions[0, 2].tolist() == [1000 * n for n in range(1, 9)]
 
@@ -185,9 +194,10 @@ def test_a_file_that_holds_no_baselines_is_refused(tmp_path, text):
 
 def test_the_example_is_what_its_generator_writes_and_what_the_study_reads(tmp_path):
     paths = write_example(tmp_path / "new" / "folder")
-    assert [path.name for path in paths] == [FORECASTS, PLACEMENTS]
+    assert [path.name for path in paths] == [FORECASTS, PLACEMENTS, BY_EXPOSURE]
     assert {path.name: path.read_text(encoding="utf-8") for path in paths} == example_files()
     assert len(read_forecasts(paths[0], KEY)) == 16
     assert read_baselines(paths[1]).placements == example_baselines().placements
+    assert read_baselines(paths[2]).detailed
     assert json.loads(example_files()[FORECASTS]) == example_forecasts()
     assert "Feed" in yaml.safe_load(example_files()[PLACEMENTS])["placements"]

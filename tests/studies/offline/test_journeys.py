@@ -11,7 +11,7 @@ from rtb_envs.studies.offline.journeys import (
     population,
     simulate_slates,
 )
-from rtb_envs.studies.offline.synthetic import with_effect, without_effect
+from rtb_envs.studies.offline.synthetic import between_equals, with_effect, without_effect
 from rtb_envs.studies.offline.verdict import KEEP, SWITCH
 from rtb_envs.users.personas import PERSONAS, fatigue_by_exposure
 
@@ -80,6 +80,12 @@ def test_where_journeys_matter_the_verdict_switches_to_a_slate_that_is_truly_che
 def test_of_200_studies_without_an_effect_at_most_16_say_switch():
     # At 2.5 % each, more than 16 of 200 is a chance below 1e-4.
     assert sum(without_effect(seed).verdict.switch for seed in range(200)) <= 16
+
+
+@pytest.mark.slow
+def test_of_200_studies_of_two_equally_good_slates_at_most_16_say_switch():
+    # At 2.5 % each, more than 16 of 200 is a chance below 1e-4.
+    assert sum(between_equals(seed).switch for seed in range(200)) <= 16
 
 
 @pytest.mark.slow

@@ -95,5 +95,5 @@ def test_the_posterior_of_the_cac_contains_its_median_between_its_ends():
 
 @pytest.mark.parametrize(("budget", "days"), [(0.0, 3), (-1.0, 3), (100.0, 0)])
 def test_impossible_budgets_and_days_are_refused(budget, days):
-    with pytest.raises(ValueError, match="daily_budget|num_days"):
+    with pytest.raises(ValueError, match=r"daily_budget|num_days"):
         run(KNOWN, budget, days, 0, thompson_rule(KNOWN, 100.0))
