@@ -59,9 +59,12 @@ class Fit:
     cvr: NDArray[np.float64]
     """Fitted conversions per click of each cell."""
     ctr_error: float
-    """Root mean square of the click rates' relative error, cells weighted by their impressions."""
+    """Root mean square of observed over fitted click rate, less 1; cells weighted by their impressions."""
     cvr_error: float
     """The same of conversions per click, cells weighted by their clicks."""
+    ctr_noise: float
+    """What ``ctr_error`` would be from the finite counts of the cells alone."""
+    cvr_noise: float
     chi_square_per_freedom: float
     """Pearson's statistic over cells less fitted numbers: about 1 if the model is right; NaN without spare cells."""
 
@@ -231,9 +234,10 @@ def _described(
     expand = np.insert(np.eye(num_free), num_free - 2, fourth, axis=0)
     estimate = expand @ free
     estimate[-3] += _NUM_DAYPARTS
-    observed = np.divide(successes, trials, out=np.zeros_like(rate), where=trials > 0)
-    error = np.sqrt((trials * np.square(rate / np.where(observed > 0, observed, np.inf) - 1.0)).sum((1, 2, 3)))
-    error /= np.sqrt(np.maximum(1.0, trials.sum((1, 2, 3))))
+    weight = trials / np.maximum(1.0, trials.sum((1, 2, 3), keepdims=True))
+    observed = np.divide(successes, trials, out=rate.copy(), where=trials > 0)
+    error = np.sqrt((weight * np.square(observed / rate - 1.0)).sum((1, 2, 3)))
+    noise = np.sqrt((weight * (1.0 - rate) / (rate * np.maximum(trials, 1.0))).sum((1, 2, 3)))
     pearson = (np.square(successes - trials * rate) / np.maximum(trials * rate * (1 - rate), 1e-12)).sum()
     freedom = int((trials > 0).sum()) - int(varied.sum())
     names = [
@@ -250,5 +254,7 @@ def _described(
         cvr=rate[1],
         ctr_error=float(error[0]),
         cvr_error=float(error[1]),
+        ctr_noise=float(noise[0]),
+        cvr_noise=float(noise[1]),
         chi_square_per_freedom=float(pearson / freedom) if freedom > 0 else float("nan"),
     )

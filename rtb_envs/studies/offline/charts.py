@@ -50,9 +50,17 @@ def cac_chart(study: Study) -> go.Figure:
         xaxis_title="CAC ($ a sign-up, logarithmic)",
         yaxis_title="creative",
         height=140 + _ROW_HEIGHT * len(order),
-        xaxis={"type": "log", "tickvals": _COST_TICKS},
+        xaxis={"type": "log", "tickvals": _COST_TICKS, "range": _cost_range(study)},
         yaxis={"tickvals": list(range(len(order))), "ticktext": names},
     )
+
+
+def _cost_range(study: Study) -> list[float]:
+    """Powers of ten that hold every point; a very long interval leaves the chart."""
+    middle, low, high = (np.concatenate([study.cac.of[method][row] for method in METHODS]) for row in range(3))
+    top = min(np.nanmax(high), 2.0 * np.nanmax(middle))
+    bottom = max(np.nanmin(low), 0.5 * np.nanmin(middle))
+    return [float(np.log10(0.95 * bottom)), float(np.log10(1.05 * top))]
 
 
 def slope_chart(study: Study) -> go.Figure:
@@ -224,18 +232,21 @@ def fit_chart(study: Study) -> go.Figure:
     }
     for index, (name, (observed, predicted)) in enumerate(shown.items()):
         figure.add_bar(
-            x=baselines.placements, y=100 * observed, name=f"{name}, baseline", marker={"color": COLORS[5 - index]}
+            x=baselines.placements,
+            y=100 * observed,
+            offsetgroup=name,
+            name=f"{name}, baseline",
+            marker={"color": COLORS[5 - index]},
         )
         figure.add_scatter(
             x=baselines.placements,
             y=100 * predicted,
+            offsetgroup=name,
             name=f"{name}, fit",
             mode="markers",
             marker={"symbol": "x" if index else "diamond", "size": 11, "color": (COLORS[0], COLORS[1])[index]},
         )
-    return figure.update_layout(
-        xaxis_title="placement", yaxis_title="rate (%: clicks per impression, sign-ups per click)", barmode="group"
-    )
+    return figure.update_layout(xaxis_title="placement", yaxis_title="rate (%)", barmode="group", scattermode="group")
 
 
 def allocation_chart(study: Study) -> go.Figure:

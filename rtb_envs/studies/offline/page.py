@@ -132,7 +132,6 @@ def _thompson(page: Page, study: Study) -> None:
 
 
 def _journeys(page: Page, study: Study) -> None:
-    fitted = study.fitted
     page.heading("Personas and journeys")
     page.figure("Fatigue", charts.fatigue_chart(study), "Interest that is left when the same creative comes again.")
     page.figure(
@@ -141,8 +140,7 @@ def _journeys(page: Page, study: Study) -> None:
     page.figure(
         "Placement baselines and fit",
         charts.fit_chart(study),
-        f"Relative error (root mean square over cells): CTR {100 * fitted.ctr_error:.2f} %, CVR "
-        f"{100 * fitted.cvr_error:.2f} %.",
+        _fit_note(study),
     )
     rows = [
         [
@@ -156,6 +154,17 @@ def _journeys(page: Page, study: Study) -> None:
     ]
     header = ["creative", "exposures a user", "CTR adjusted (%)", "CVR adjusted (%)", "CAC adjusted ($)"]
     page.table("Creatives over whole journeys", header, rows, "Adjusted for repetition and for the tested days.")
+
+
+def _fit_note(study: Study) -> str:
+    fitted = study.fitted
+    if not fitted.detailed:
+        return "Two scales a placement: they meet its two rates."
+    return (
+        f"Relative error, root mean square over cells: CTR {100 * fitted.ctr_error:.1f} %, CVR "
+        f"{100 * fitted.cvr_error:.0f} %; the cells' finite counts alone would give {100 * fitted.ctr_noise:.1f} % and "
+        f"{100 * fitted.cvr_noise:.0f} %."
+    )
 
 
 def _signed(value: float) -> str:

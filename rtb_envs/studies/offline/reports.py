@@ -121,6 +121,8 @@ def journey_report(study: Study) -> dict[str, Any]:
             "parameters": {name: {"estimate": float(e), "standard_error": float(s)} for name, e, s in numbers},
             "ctr_relative_rms_error": fitted.ctr_error,
             "cvr_relative_rms_error": fitted.cvr_error,
+            "ctr_sampling_noise": fitted.ctr_noise,
+            "cvr_sampling_noise": fitted.cvr_noise,
             "chi_square_per_freedom": _number(fitted.chi_square_per_freedom),
         },
     }
