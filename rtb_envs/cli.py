@@ -25,7 +25,9 @@ class SubCommand(NamedTuple):
     help: str
 
 
-SUB_COMMANDS: dict[str, SubCommand] = {}
+SUB_COMMANDS: dict[str, SubCommand] = {
+    "study": SubCommand("rtb_envs.studies.offline.command:app", "Judge creatives offline before production changes."),
+}
 
 
 class _LazyGroup(TyperGroup):
