@@ -52,6 +52,8 @@ class Packages:
     """A false claim that stands makes the deal fail if below one half, and dearer otherwise."""
     overpay: Int[Array, "*n"]
     """By how much."""
+    dispute_uniform: Float[Array, "*n"]
+    """A dispute over records is resolved if below the share that is."""
 
 
 def draw_packages(day_stream: Stream, index: Int[Array, "n"], config: Config, params: Params) -> Packages:
@@ -80,6 +82,7 @@ def draw_packages(day_stream: Stream, index: Int[Array, "n"], config: Config, pa
         corrected_uniform=claim[3],
         fails_uniform=outcome[0],
         overpay=whole(outcome[1], jnp.int32(OVERPAY_LOW), jnp.int32(OVERPAY_HIGH)),
+        dispute_uniform=outcome[2],
     )
 
 

@@ -16,6 +16,8 @@ from rtb_envs.envs.marketplace.params import Params
 TRUE, UNCOUNTED, STANDS, CORRECTED, STOPPED = range(5)
 """What became of a deal's claim: true; false by 1 % or less; false and believed; corrected by the exchange before the
 deal; stopped by a look into the ledger."""
+RECONCILIATIONS = ("agreed", "split", "resolved", "unresolved")
+AGREED, SPLIT, RESOLVED, UNRESOLVED = range(4)
 COUNTED_ERROR = 100
 """A claim counts as false when it is more than 1 % off."""
 
@@ -31,6 +33,7 @@ class Settlement(NamedTuple):
     delivered: Int[Array, ""]
     claim: Int[Array, ""]
     fails: Bool[Array, ""]
+    reconciliation: Int[Array, ""]
 
 
 def settle(
@@ -63,6 +66,7 @@ def settle(
         delivered=jnp.where(fails, 0, package.impressions),
         claim=claim,
         fails=fails,
+        reconciliation=reconcile(jnp.where(claim == STANDS, package.claim_error, 0), package.dispute_uniform),
     )
 
 
@@ -75,6 +79,17 @@ def judge(package: Packages, kept_facts: Int[Array, ""], params: Params) -> Int[
     fate = jnp.where(stopped, STOPPED, jnp.where(corrected, CORRECTED, STANDS))
     counted = package.claim_error > COUNTED_ERROR
     return jnp.where(false, jnp.where(counted, fate, UNCOUNTED), TRUE).astype(jnp.int32)
+
+
+def reconcile(difference: Int[Array, ""], uniform: Float[Array, ""]) -> Int[Array, ""]:
+    """What becomes of two records that are ``difference`` ten-thousandths apart: an index of ``RECONCILIATIONS``.
+
+    Less than 3 % apart they are accepted; up to 10 % the difference is split; up to 15 % half of the disputes are
+    resolved, up to 20 % three in ten; beyond that none.
+    """
+    resolved = uniform < jnp.where(difference <= 1500, 0.5, 0.3)
+    disputed = jnp.where((difference <= 2000) & resolved, RESOLVED, UNRESOLVED)
+    return jnp.where(difference < 300, AGREED, jnp.where(difference <= 1000, SPLIT, disputed)).astype(jnp.int32)
 
 
 def charged(total: Array, config: Config, params: Params) -> Array:

@@ -14,7 +14,7 @@ from rtb_envs.envs.marketplace.decisions import Decisions, decide
 from rtb_envs.envs.marketplace.money import amount_cents, share_of
 from rtb_envs.envs.marketplace.packages import Packages
 from rtb_envs.envs.marketplace.params import Params
-from rtb_envs.envs.marketplace.settlement import TRUE, Settlement, charged, settle
+from rtb_envs.envs.marketplace.settlement import AGREED, TRUE, Settlement, charged, settle
 from rtb_envs.envs.marketplace.state import Accounts
 
 NOT_OFFERED, UNSOLD, DELIVERED, FAILED = range(4)
@@ -39,6 +39,8 @@ class Trades:
     """Impressions."""
     claim: Int[Array, "*n"]
     """``TRUE``, ``UNCOUNTED``, ``STANDS``, ``CORRECTED`` or ``STOPPED``; ``TRUE`` too where there was no deal."""
+    reconciliation: Int[Array, "*n"]
+    """How the records of both sides were brought together, an index of ``settlement.RECONCILIATIONS``."""
     decided: Int[Array, "*n"]
     """Bid decisions that were taken."""
     escalated: Int[Array, "*n"]
@@ -59,7 +61,7 @@ def trade(
     config: Config,
     params: Params,
 ) -> tuple[Accounts, Trades]:
-    """Trade one ``package`` in the scenario of ``params``.
+    """Trade one ``package`` in the scenario of ``params``; who could not pay its floor takes no part.
 
     ``bid_share`` multiplies bids where buyers decide by themselves; None lets decision tree and rules decide, with
     ``answers`` for escalated decisions.
@@ -68,7 +70,8 @@ def trade(
     bids = package.bid_cpm if bid_share is None else share_of(package.bid_cpm, bid_share)
     meets_floor = bids >= package.floor_cpm
     offer = jnp.where(exchange | meets_floor, bids, package.counter_cpm)
-    takes_part = offered & (accounts.channel == package.channel) & (accounts.remaining > 0)
+    least = charged(amount_cents(package.floor_cpm, package.impressions), config, params)
+    takes_part = offered & (accounts.channel == package.channel) & (accounts.remaining >= least)
     takes_part = takes_part & (meets_floor | ~exchange)
     cost = charged(amount_cents(offer, package.impressions), config, params)
     if bid_share is None:
@@ -99,6 +102,7 @@ def trade(
         overpaid=jnp.where(sold, deal.overpaid, 0),
         delivered=jnp.where(sold, deal.delivered, 0),
         claim=jnp.where(sold, deal.claim, TRUE),
+        reconciliation=jnp.where(sold, deal.reconciliation, AGREED),
         decided=jnp.sum(considered, dtype=jnp.int32),
         escalated=jnp.sum(considered & decisions.escalated, dtype=jnp.int32),
         refused=jnp.sum(considered & decisions.refused, dtype=jnp.int32),
