@@ -25,7 +25,9 @@ class SubCommand(NamedTuple):
     help: str
 
 
-SUB_COMMANDS: dict[str, SubCommand] = {}
+SUB_COMMANDS: dict[str, SubCommand] = {
+    "market": SubCommand("rtb_envs.studies.marketplace.commands:app", "Exchange, direct trade or ledger: run and compare."),
+}
 
 
 class _LazyGroup(TyperGroup):

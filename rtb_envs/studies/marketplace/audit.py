@@ -84,9 +84,7 @@ def audit(store: Store, run: Run, scenario: str, seed: int, expected: End | None
 
 
 def _day_problems(ends: list[Any], scenario: str, seed: int, count: int) -> list[str]:
-    problems = [
-        f"the end of day {end.day} has been changed" for end, seal in ends if end.seal(scenario, seed) != seal
-    ]
+    problems = [f"the end of day {end.day} has been changed" for end, seal in ends if end.seal(scenario, seed) != seal]
     if [end.day for end, _ in ends] != list(range(1, len(ends) + 1)):
         problems.append("a day's end is missing")
     last = ends[-1][0].count if ends else 0

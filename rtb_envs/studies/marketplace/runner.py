@@ -42,7 +42,11 @@ Markets = Callable[[int], dict[str, Market]]
 
 
 def run_study(
-    settings: Settings, store: Store, run: str, listener: Listener = lambda progress: None, markets: Markets | None = None
+    settings: Settings,
+    store: Store,
+    run: str,
+    listener: Listener = lambda progress: None,
+    markets: Markets | None = None,
 ) -> None:
     """Run every scenario and seed of ``settings`` and write it to ``store`` under the name ``run``.
 
@@ -123,7 +127,9 @@ class _Scribe:
         end = self._end()
         if day in self._written:
             if self._written[day] != end:
-                raise ValueError(f"the store's ledger of scenario {chain.scenario}, seed {chain.seed} differs on day {day}")
+                raise ValueError(
+                    f"the store's ledger of scenario {chain.scenario}, seed {chain.seed} differs on day {day}"
+                )
         else:
             writer.add(rows, {**key, **end._asdict(), "seal": end.seal(chain.scenario, chain.seed)})
         return Progress(chain.scenario, chain.seed, day, day in self._written)

@@ -66,3 +66,25 @@ ANSWERS = Table(
     Column("answer", SmallInteger, nullable=False, comment="-1 the rules decide, 0 reject, 1 accept"),
     Column("source", String(10), nullable=False, comment="model, cache or rules"),
 )
+
+MODEL_CALLS = Table(
+    "model_calls",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("run", String(200), nullable=False),
+    Column("kind", String(30), nullable=False),
+    Column("decisions", Integer, nullable=False),
+    Column("input_tokens", Integer, nullable=False),
+    Column("output_tokens", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("outcome", String(20), nullable=False, comment="answered, or why not"),
+)
+
+MODEL_CACHE = Table(
+    "model_cache",
+    METADATA,
+    Column("scope", String(200), primary_key=True, comment="model, scenario and seed: markets share no answers"),
+    Column("key", String(200), primary_key=True),
+    Column("hour", Integer, primary_key=True, autoincrement=False, comment="simulated hour of the answer"),
+    Column("answer", SmallInteger, nullable=False),
+)

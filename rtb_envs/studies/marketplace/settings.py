@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
-from rtb_envs.envs.marketplace.config import SCENARIOS
+from rtb_envs.envs.marketplace.config import MAX_BUYERS, MAX_DAYS, MAX_SELLERS, SCENARIOS
 from rtb_envs.envs.marketplace.options import Options, option_names
 
 PARTIES = ("buyers", "sellers", "days")
@@ -21,9 +21,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="RTB_", extra="forbid", frozen=True)
 
     scenarios: tuple[str, ...] = SCENARIOS
-    days: int = 30
-    buyers: int = 5
-    sellers: int = 5
+    days: int = Field(30, ge=1, le=MAX_DAYS)
+    buyers: int = Field(5, ge=1, le=MAX_BUYERS)
+    sellers: int = Field(5, ge=1, le=MAX_SELLERS)
     market: dict[str, Any] = Field(default_factory=dict)
     """Other options of ``marketplace_v0``, by name."""
     seed: int = Field(0, ge=0, lt=2**31)
@@ -65,8 +65,10 @@ class Settings(BaseSettings):
         taken = {"scenario", *PARTIES}
         unknown = sorted(set(self.market) - (set(option_names()) - taken))
         if unknown:
-            raise ValueError(f"market must hold options of marketplace_v0 other than {', '.join(sorted(taken))}; "
-                             f"got {', '.join(unknown)}")
+            raise ValueError(
+                f"market must hold options of marketplace_v0 other than {', '.join(sorted(taken))}; "
+                f"got {', '.join(unknown)}"
+            )
         try:
             self.options()
         except TypeError as error:
