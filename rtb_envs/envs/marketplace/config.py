@@ -21,6 +21,7 @@ FACTS = 12
 """Facts that a buyer starts with: a floor and an inventory belief for each of 5 sellers, its goal and its spend."""
 
 FeeMode = Literal["deduct", "markup"]
+SellerRole = Literal["scripted", "learning"]
 MAX_BUYERS = 64
 MAX_SELLERS = 64
 MAX_CAMPAIGNS = 512
@@ -41,6 +42,8 @@ class Config:
     """Impression packages offered on a weekday, for each campaign in the market."""
     fee_mode: FeeMode = "deduct"
     """Whether the exchange keeps its fee of what the buyer pays, or adds it on top."""
+    seller_role: SellerRole = "scripted"
+    """Whether sellers keep to their floors, or are agents that multiply them."""
     generator: Generator = "counter"
 
     def __post_init__(self) -> None:
@@ -50,6 +53,7 @@ class Config:
         validation.integer("days", self.days, 1, MAX_DAYS)
         validation.number("packages_per_campaign", self.packages_per_campaign, 0.1, 20)
         validation.choice("fee_mode", self.fee_mode, get_args(FeeMode))
+        validation.choice("seller_role", self.seller_role, get_args(SellerRole))
         validation.choice("generator", self.generator, GENERATORS)
 
     @property

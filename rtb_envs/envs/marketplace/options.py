@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rtb_envs import validation
-from rtb_envs.envs.marketplace.config import CHANNELS, FACTS, SCENARIOS, Config, FeeMode, Scenario
+from rtb_envs.envs.marketplace.config import CHANNELS, FACTS, SCENARIOS, Config, FeeMode, Scenario, SellerRole
 from rtb_envs.envs.marketplace.money import CENTS, MAX_IMPRESSIONS, MAX_PRICE_MILLS, MILLS
 from rtb_envs.envs.marketplace.params import Params, shares
 from rtb_envs.random import Generator
@@ -62,6 +62,8 @@ class Options:
     grace_days: int = 3
     restart_rate: float = 0.005
     """Hazard of a restart a day, which grows by a hundredth of itself a day."""
+    seller_role: SellerRole = "scripted"
+    """"scripted" or "learning": whether sellers are agents too, who multiply their floors."""
     generator: Generator = "counter"
 
     def __post_init__(self) -> None:
@@ -100,6 +102,7 @@ class Options:
             days=self.days,
             packages_per_campaign=self.packages_per_campaign,
             fee_mode=self.fee_mode,
+            seller_role=self.seller_role,
             generator=self.generator,
         )
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from rtb_envs.compile import prepare
 from rtb_envs.envs.marketplace.config import SCENARIOS, Config
-from rtb_envs.envs.marketplace.params import Params
 from rtb_envs.envs.marketplace.simulation import compiled_history
 from rtb_envs.studies.marketplace.agents import live_states
 from rtb_envs.studies.marketplace.chain import Chain, canonical, digest, genesis
@@ -57,8 +56,8 @@ def run_study(
     fingerprint = settings.fingerprint()
     store.begin_run(run, fingerprint)
     options = settings.options()
-    config, params = options.config(), options.params()
-    play = markets or (lambda seed: rule_markets(seed, settings.scenarios, config, params))
+    config, goal = options.config(), round(options.campaign_goal())
+    play = markets or rule_markets(settings)
     batch, background = settings.db_batch_entries, settings.db_async_writes
     pause = 0.0
     if settings.time_acceleration is not None:
@@ -68,7 +67,7 @@ def run_study(
         with Writer(store, run, batch_entries=batch, in_background=background) as writer:
             for seed in range(settings.seed, settings.seed + settings.seeds):
                 scribes = [
-                    _Scribe(store, run, scenario, seed, market, config, int(params.campaign_goal), fingerprint)
+                    _Scribe(store, run, scenario, seed, market, config, goal, fingerprint)
                     for scenario, market in play(seed).items()
                 ]
                 for day in range(1, config.days + 1):
@@ -81,15 +80,21 @@ def run_study(
         store.set_status(run, status)
 
 
-def rule_markets(seed: int, scenarios: tuple[str, ...], config: Config, params: Params) -> dict[str, Market]:
-    """The markets of ``seed`` in which tree and rules decide, on the host."""
+def rule_markets(settings: Settings) -> Markets:
+    """Markets in which tree and rules decide."""
     prepare()
-    codes = jnp.asarray([SCENARIOS.index(scenario) for scenario in scenarios], jnp.int32)
-    accounts, history = jax.tree.map(np.asarray, compiled_history(config)(jax.random.key(seed), codes, params))
-    return {
-        scenario: jax.tree.map(lambda leaf, i=i: leaf[i], Market(accounts, history))
-        for i, scenario in enumerate(scenarios)
-    }
+    options = settings.options()
+    config, params = options.config(), options.params()
+    codes = jnp.asarray([SCENARIOS.index(scenario) for scenario in settings.scenarios], jnp.int32)
+
+    def play(seed: int) -> dict[str, Market]:
+        accounts, history = jax.tree.map(np.asarray, compiled_history(config)(jax.random.key(seed), codes, params))
+        return {
+            scenario: Market(*jax.tree.map(lambda leaf, i=i: leaf[i], (accounts, history)))
+            for i, scenario in enumerate(settings.scenarios)
+        }
+
+    return play
 
 
 class _Scribe:
