@@ -22,10 +22,13 @@ ORACLE_NAMES += ("claim_error", "corrected_uniform", "fails_uniform", "overpay")
 def history_of(options, seed, scenarios=(0, 1, 2)):
     """Books at the start and history on the host, leading with scenarios."""
     run = compiled_history(options.config())
-    return jax.tree.map(np.asarray, run(jax.random.key(seed), jnp.asarray(scenarios, jnp.int32), options.params()))
+    params = options.params()
+    if options is HARSH:
+        params = params.replace(campaign_budget=params.campaign_budget // 6)
+    return jax.tree.map(np.asarray, run(jax.random.key(seed), jnp.asarray(scenarios, jnp.int32), params))
 
 
-# Counter-offers, false claims and rot happen often, budgets end early.
+# Counter-offers, false claims and rot happen often, and budgets are small (see ``history_of``).
 HARSH = Options(
     **SMALL,
     floor_share=(0.8, 1.15),

@@ -38,11 +38,17 @@ class Settings(BaseSettings):
     mock_llm: bool = True
     """Whether rules stand for the language model."""
     decision_batching: bool = True
-    agent_model: str = "claude-haiku"
-    """The model that decides about bids, inventory and prices."""
-    manager_model: str = "claude-opus"
-    """The model that is asked for campaign strategy and anomalies."""
-    max_iterations: int = Field(50, ge=1, le=10_000)
+    agent_model: str = ""
+    """The name of the model that decides what the tree passes on; needed where ``mock_llm`` is False."""
+    input_price: float = Field(0.25, ge=0)
+    """Dollars per million tokens that the model reads; ``output_price`` for those that it writes."""
+    output_price: float = Field(1.25, ge=0)
+    model_timeout: float = Field(20.0, gt=0)
+    """Seconds that one attempt of a call may take."""
+    model_retries: int = Field(3, ge=0, le=20)
+    model_backoff: float = Field(0.5, ge=0)
+    """Seconds before the first repeated attempt; each further one waits twice as long."""
+    max_iterations: int = Field(500, ge=1, le=10_000)
     """Rounds of questions for one market; what is open then is left to the rules."""
     max_cost: float | None = Field(None, ge=0)
     """Dollars that the model may cost; None is no limit."""
@@ -73,6 +79,8 @@ class Settings(BaseSettings):
             self.options()
         except TypeError as error:
             raise ValueError(str(error)) from None
+        if not self.mock_llm and not self.agent_model:
+            raise ValueError("agent_model must name the model to ask (RTB_AGENT_MODEL) where mock_llm is False")
         return self
 
     @classmethod

@@ -159,6 +159,11 @@ class Store:
                 )
         return int(gone.rowcount)
 
+    def write_call(self, row: dict[str, Any]) -> None:
+        """Add a row of ``model_calls``."""
+        with self.engine.begin() as connection:
+            connection.execute(sa.insert(MODEL_CALLS), row)
+
     def model_seconds(self, run: str) -> float | None:
         """Mean seconds of the last calls of a model; None where there were none."""
         query = sa.select(MODEL_CALLS.c.seconds).where(MODEL_CALLS.c.run == run).order_by(MODEL_CALLS.c.id.desc())

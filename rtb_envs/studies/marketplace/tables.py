@@ -55,7 +55,8 @@ FIGURES = (
 
 def tables(results: dict[str, Any]) -> list[TableOfTexts]:
     """Every table of a comparison, in order."""
-    return [scenario_table(results), validity_table(results), hypothesis_table(results), decision_table(results)]
+    every = [scenario_table(results), validity_table(results), hypothesis_table(results), decision_table(results)]
+    return every + ([cost_table(results)] if "model" in results["wall_clock"] else [])
 
 
 def scenario_table(results: dict[str, Any]) -> TableOfTexts:
@@ -119,6 +120,23 @@ def decision_table(results: dict[str, Any]) -> TableOfTexts:
         "accepted beyond the budget, refused",
     ]
     return TableOfTexts("Bid decisions", "Sums over all seeds.", header, rows)
+
+
+def cost_table(results: dict[str, Any]) -> TableOfTexts:
+    """What the decisions of a run with a language model would have cost in other ways."""
+    model = results["wall_clock"]["model"]
+    header = ["way", "calls", "tokens read", "tokens written", "cost ($)"]
+    rows = [
+        [
+            row["way"],
+            *(f"{row[name]:,.0f}" for name in ("calls", "input_tokens", "output_tokens")),
+            f"{row['dollars']:.4f}",
+        ]
+        for row in model["cost_table"]
+    ]
+    note = f"From the tokens of {model['calls']:,} calls, which cost ${model['dollars']:.4f}; "
+    note += f"{model['cache_hit_rate']:.1%} of cacheable decisions were in the cache."
+    return TableOfTexts("Cost of decisions", note, header, rows)
 
 
 def verdicts(results: dict[str, Any]) -> list[Verdict]:

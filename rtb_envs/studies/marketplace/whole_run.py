@@ -12,7 +12,8 @@ from rich.progress import Progress as Bar
 
 from rtb_envs.studies.marketplace.audit import audit
 from rtb_envs.studies.marketplace.comparison import REFRESH_SECONDS, page
-from rtb_envs.studies.marketplace.results import markets_of, measure, results_of
+from rtb_envs.studies.marketplace.model_run import ModelRun
+from rtb_envs.studies.marketplace.results import WALL_CLOCK, markets_of, measure, results_of
 from rtb_envs.studies.marketplace.runner import Progress, run_study
 from rtb_envs.studies.marketplace.settings import Settings
 from rtb_envs.studies.marketplace.store import Store
@@ -21,6 +22,7 @@ from rtb_envs.studies.marketplace.store import Store
 def whole_run(settings: Settings, store: Store, name: str, dashboard: Path | None = None) -> dict[str, Any]:
     """Run the study and measure it; ``dashboard`` is written anew every few seconds meanwhile."""
     began = time.time()
+    model = None if settings.mock_llm else ModelRun(settings, store, name)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("days"))
     with Bar(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         total = settings.days * len(settings.scenarios) * settings.seeds
@@ -33,11 +35,14 @@ def whole_run(settings: Settings, store: Store, name: str, dashboard: Path | Non
             if watcher is not None:
                 watcher.refresh()
 
-        run_study(settings, store, name, listen)
+        run_study(settings, store, name, listen, None if model is None else model.markets)
         bar.update(task, description="measuring")
         known = store.find_run(name)
         assert known is not None
-        return measure(store, known, {"began": began, "seconds": time.time() - began})
+        results = measure(store, known, {"began": began, "seconds": time.time() - began})
+    if model is not None:
+        results[WALL_CLOCK]["model"] = model.report(results)
+    return results
 
 
 class _Watcher:
