@@ -162,15 +162,15 @@ def test_the_environment_names_the_model(monkeypatch):
         assert client_fault() is None
 
 
-# Counter-offers, and budgets that end within the days, so that much is passed on.
-MARKET = {"campaigns_per_buyer": 4, "floor_share": [0.85, 1.15], "impressions": [50_000, 400_000]}
-SETTINGS = {"days": 10, "buyers": 2, "sellers": 3, "market": MARKET, "mock_llm": False, "agent_model": "model"}
+# In seed 0 one channel has few campaigns, whose budgets end; floors bring counter-offers.
+SETTINGS = {"scenarios": "a,c", "market": {"floor_share": [0.7, 1.05]}, "mock_llm": False, "agent_model": "model"}
 
 
 def test_a_run_with_a_model_asks_little_and_a_second_one_hits_the_cache(tmp_path, monkeypatch, local, caplog):
-    caplog.set_level(logging.DEBUG)
+    for name in ("httpx", "httpcore"):
+        caplog.set_level(logging.DEBUG, logger=name)
     settings = Settings(**SETTINGS, model_backoff=0.0)
-    faults = [429, None, "malformed", "short", 500, None, "injected"]
+    faults = [429, None, 500, "injected"]
     monkeypatch.setenv("RTB_MODEL_KEY", KEY)
     with ModelServer(faults, decide=lambda offer: "accept").running() as server:
         monkeypatch.setenv("RTB_MODEL_URL", server.url)
@@ -184,7 +184,7 @@ def test_a_run_with_a_model_asks_little_and_a_second_one_hits_the_cache(tmp_path
     print(f"first run: {one}\nsecond run: {two}")
     assert one["tree_share"] >= 0.8
     assert one["decisions"]["model"] > 0
-    assert one["failed_calls"] == {"invalid": 3}
+    assert one["failed_calls"] == {"invalid": 1}
     assert two["cache_hit_rate"] >= 0.9
     assert [row["way"] for row in one["cost_table"]] == ["plain", "+ cache", "+ batch", "+ tree", "mock"]
     costs = [row["dollars"] for row in one["cost_table"]]
