@@ -26,7 +26,9 @@ class SubCommand(NamedTuple):
 
 
 SUB_COMMANDS: dict[str, SubCommand] = {
-    "market": SubCommand("rtb_envs.studies.marketplace.commands:app", "Exchange, direct trade or ledger: run and compare."),
+    "market": SubCommand(
+        "rtb_envs.studies.marketplace.commands:app", "Exchange, direct trade or ledger: run and compare."
+    ),
 }
 
 

@@ -1,5 +1,7 @@
 """The marketplace as an environment: it is the study's market, hour by hour."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,17 +14,25 @@ DAYS = 3
 OPTIONS = {"buyers": 2, "sellers": 3, "campaigns_per_buyer": 4, "days": DAYS}
 
 
-def played(env, key, action, params=None):
+@functools.cache
+def episode(env):
+    """Compiled: (key, action, params) -> first observation, last state, and the outcomes of every step."""
+
+    def play(key, action, params):
+        observation, state = env.reset_env(key, params)
+
+        def step(state, _):
+            observation, state, reward, terminated, truncated, info = env.step_env(key, state, action, params)
+            return state, (observation, reward, terminated, truncated, info)
+
+        return observation, *jax.lax.scan(step, state, length=24 * env.config.days)
+
+    return jax.jit(play)
+
+
+def played(env, key, action):
     """Observations, rewards, flags and infos of a whole episode under one action, on the host."""
-    params = env.default_params if params is None else params
-    observation, state = env.reset_env(key, params)
-
-    def step(state, _):
-        observation, state, reward, terminated, truncated, info = env.step_env(key, state, action, params)
-        return state, (observation, reward, terminated, truncated, info)
-
-    state, outcomes = jax.jit(lambda state: jax.lax.scan(step, state, length=24 * env.config.days))(state)
-    return observation, state, jax.tree.map(np.asarray, outcomes)
+    return jax.tree.map(np.asarray, episode(env)(key, action, env.default_params))
 
 
 @pytest.mark.parametrize("scenario", ["a", "b", "c"])
@@ -59,13 +69,11 @@ def test_a_buyer_who_bids_more_wins_more_and_observations_stay_in_their_space(ex
 
 
 def test_reward_is_the_value_of_impressions_at_the_target_less_the_spend(exchange):
-    key = jax.random.key(2)
-    params = exchange.default_params
-    _, state = exchange.reset_env(key, params)
-    noise = exchange.noise(key, state, params)
-    _, reward, *_, info = exchange.transition(state, jnp.ones((2, 4)), noise, params)
-    # With one package a buyer the value is target CPM · impressions / 1000; here summed over what was delivered.
-    assert np.allclose(np.asarray(reward).sum() + info["market_spend"], _value(exchange, state, noise), rtol=1e-5)
+    key, params = jax.random.key(2), exchange.default_params
+    _, _, (_, reward, _, _, info) = played(exchange, key, jnp.ones((2, 4)))
+    state = jax.jit(exchange.reset_env)(key, params)[1]
+    noise = jax.jit(exchange.noise)(key, state, params)
+    assert np.allclose(reward[0].sum() + info["market_spend"][0], _value(exchange, state, noise), rtol=1e-5)
 
 
 def _value(env, state, noise):
@@ -84,19 +92,12 @@ def _fails(packages, i):
 
 def test_lanes_of_a_batch_are_the_lanes_alone(exchange):
     keys = jax.vmap(jax.random.key)(jnp.arange(3))
-    params = exchange.default_params
-
-    def episode(key):
-        _, state = exchange.reset_env(key, params)
-        action = jnp.full((2, 4), 1.3)
-        step = lambda state, _: exchange.step_env(key, state, action, params)[1::-1]  # noqa: E731
-        return jax.lax.scan(step, state, length=30)
-
-    together = jax.jit(jax.vmap(episode))(keys)
-    alone = jax.jit(episode)
+    action = jnp.full((2, 4), 1.3)
+    together = jax.jit(jax.vmap(episode(exchange), (0, None, None)))(keys, action, exchange.default_params)
     for i in range(3):
-        for one, many in zip(jax.tree.leaves(alone(keys[i])), jax.tree.leaves(together), strict=True):
-            assert np.array_equal(np.asarray(one), np.asarray(many)[i])
+        alone = played(exchange, keys[i], action)
+        for one, many in zip(jax.tree.leaves(alone), jax.tree.leaves(together), strict=True):
+            assert np.array_equal(one, np.asarray(many)[i])
 
 
 def test_learning_sellers_raise_their_floors_and_their_price():

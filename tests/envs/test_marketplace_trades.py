@@ -138,7 +138,7 @@ def test_budgets_are_the_cost_of_a_campaign_s_share_of_packages_and_a_tenth():
 
 
 def test_rot_loses_about_31_facts_and_deals_are_about_5273():
-    """The figures that a calculation gave: 31 (1–99 % 18–48) and 5,273; 6 standard errors of 200 seeds (sd 6.3, 270)."""
+    """A calculation gave 31 (1–99 % 18–48) and 5,273; 6 standard errors of 200 seeds (standard deviations 6.3, 270)."""
     options = Options()
     keys = jax.vmap(jax.random.key)(jnp.arange(200))
     days = compiled_days(options.config())(keys, jnp.arange(3), options.params())
@@ -194,8 +194,10 @@ def test_money_is_exact_to_the_cent_below(price, impressions, part):
 
 @pytest.mark.parametrize(
     ("difference", "uniform", "outcome"),
-    [(0, 0.9, 0), (299, 0.9, 0), (300, 0.9, 1), (1000, 0.9, 1), (1001, 0.49, 2), (1500, 0.51, 3)]
-    + [(1501, 0.29, 2), (2000, 0.31, 3), (2001, 0.0, 3), (10_000, 0.0, 3)],
+    [
+        *((0, 0.9, 0), (299, 0.9, 0), (300, 0.9, 1), (1000, 0.9, 1), (1001, 0.49, 2), (1500, 0.51, 3)),
+        *((1501, 0.29, 2), (2000, 0.31, 3), (2001, 0.0, 3), (10_000, 0.0, 3)),
+    ],
 )
 def test_records_are_reconciled_by_how_far_they_are_apart(difference, uniform, outcome):
     assert int(reconcile(jnp.int32(difference), jnp.float32(uniform))) == outcome

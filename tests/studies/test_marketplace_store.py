@@ -14,7 +14,7 @@ from rtb_envs.studies.marketplace.verification import recover_run, verify_run
 from tests.studies.conftest import SMALL
 
 
-class Stop(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -25,7 +25,7 @@ def stopper(days):
     def listen(progress):
         seen.append(progress)
         if len(seen) == days:
-            raise Stop
+            raise StoppedError
 
     return listen
 
@@ -78,7 +78,7 @@ def test_every_written_chain_verifies_and_every_agent_recovers(small, store):
 @pytest.mark.parametrize("days", [1, 7, 20, 35])
 def test_a_stopped_run_verifies_recovers_and_ends_as_an_undisturbed_one(small, store, days):
     whole = small.run(store, "whole")
-    with pytest.raises(Stop):
+    with pytest.raises(StoppedError):
         small.run(store, "stopped", listener=stopper(days))
     stopped = store.find_run("stopped")
     assert stopped.status == "stopped"

@@ -39,7 +39,7 @@ def random_edit(rng, connection, run):
         return f"{name} of entry {row['number']}"
     if kind == "day":
         day = dict(rng.choice(connection.execute(sa.select(DAYS).where(DAYS.c.run == run)).mappings().all()))
-        name = rng.choice(["day", "count", "head", "decided", "escalated", "refused", "digests", "seal"])
+        name = rng.choice(["day", "entries", "head", "decided", "escalated", "refused", "digests", "seal"])
         flipped = day[name] + 100 if isinstance(day[name], int) else other(rng, "hash", {"hash": day[name]})
         connection.execute(sa.update(DAYS).where(*same(DAYS, day, "day")).values({name: flipped}))
         return f"{name} of day {day['day']}"
@@ -117,7 +117,7 @@ def test_an_end_that_is_cut_with_its_day_is_found_only_by_the_end_written_elsewh
     last = store.days(written.name, "c", 0)[-2][0]
     with store.engine.begin() as connection:
         market = {"run": written.name, "scenario": "c", "seed": 0}
-        for table, column, bound in ((ENTRIES, "number", last.count), (DAYS, "day", last.day)):
+        for table, column, bound in ((ENTRIES, "number", last.entries), (DAYS, "day", last.day)):
             where = [table.c[name] == value for name, value in market.items()]
             connection.execute(sa.delete(table).where(*where, table.c[column] > bound))
     cut = audit(store, written, "c", 0)

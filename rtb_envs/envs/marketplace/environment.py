@@ -195,7 +195,8 @@ class Marketplace(MultiAgentEnvironment[Params, State, Noise]):
         gap = jnp.maximum(params.campaign_goal - accounts.delivered, 0)
         goal = jnp.broadcast_to(params.campaign_goal, gap.shape)
         hours = params.horizon_days * HOURS
-        clock = ((state.t % HOURS).astype(float) / HOURS, jnp.minimum(state.t, hours).astype(float) / hours.astype(float))
+        so_far = jnp.minimum(state.t, hours).astype(float) / hours.astype(float)
+        clock = ((state.t % HOURS).astype(float) / HOURS, so_far)
         buyers = [mean_share(accounts.remaining, accounts.budget), mean_share(gap, goal)]
         own = jnp.stack([*buyers, *(jnp.broadcast_to(x, (config.buyers,)) for x in clock)], axis=1)
         beliefs = state.beliefs

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Params:
-    """Every number of the market. Shares are int32 ten-thousandths, prices int32 mills of a dollar per 1000 impressions."""
+    """Every number of the market. Shares are int32 ten-thousandths, prices int32 mills per 1000 impressions."""
 
     scenario: Int[Array, ""]
     """0 exchange, 1 direct, 2 ledger."""
@@ -53,4 +53,4 @@ class Params:
 
 def shares(value: float) -> Array:
     """A share as whole ten-thousandths."""
-    return jnp.int32(round(value * 10_000))
+    return jnp.asarray(round(value * 10_000), jnp.int32)

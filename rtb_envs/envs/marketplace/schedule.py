@@ -36,7 +36,8 @@ class Schedule(NamedTuple):
     def hours(self) -> npt.NDArray[np.int32]:
         """The hour of each package [days, per_day]; 24 for those that are not offered on that day."""
         index = np.arange(self.per_day)
-        return (self.first[:, None, 1:] <= index[None, :, None]).sum(axis=2, dtype=np.int32)
+        hours: npt.NDArray[np.int32] = (self.first[:, None, 1:] <= index[None, :, None]).sum(axis=2, dtype=np.int32)
+        return hours
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""One impression package meets the campaigns that want it: an auction, or a negotiation in turn; then claims are settled."""
+"""One impression package meets the campaigns that want it: an auction, or a negotiation in turn."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOT_OFFERED, UNSOLD, DELIVERED, FAILED = range(4)
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Trades:
-    """What became of packages; amounts in cents, prices in mills per 1000 impressions. Leading axes are the packages'."""
+    """What became of packages; amounts in cents, prices in mills per 1000 impressions."""
 
     status: Int[Array, "*n"]
     """``NOT_OFFERED``, ``UNSOLD``, ``DELIVERED`` or ``FAILED``."""

@@ -12,16 +12,17 @@ from rtb_envs.studies.marketplace.tables import hypothesis_table, scenario_table
 
 _SENTENCES = {
     "a": (
-        "Through the exchange {deals:,.0f} of {opportunities:,.0f} packages were sold. Buyers paid ${buyer_spend_usd:,.0f}, of "
-        "which the exchange kept {fee_rate:.2%}; 1000 delivered impressions cost ${effective_cpm_usd:.2f}."
+        "Through the exchange {deals:,.0f} of {opportunities:,.0f} packages were sold. Buyers paid "
+        "${buyer_spend_usd:,.0f}, of which the exchange kept {fee_rate:.2%}; 1000 delivered impressions cost "
+        "${effective_cpm_usd:.2f}."
     ),
     "b": (
-        "In direct trade the buyers lost {rot_events:.1f} of their facts, and {hallucination_rate:.2%} of all claims were "
-        "false and believed: {failed_deals:,.0f} deals failed, and ${overpaid_usd:,.0f} was paid too much."
+        "In direct trade the buyers lost {rot_events:.1f} of their facts, and {hallucination_rate:.2%} of all claims "
+        "were false and believed: {failed_deals:,.0f} deals failed, and ${overpaid_usd:,.0f} was paid too much."
     ),
     "c": (
-        "Over the ledger {false_claims_stopped:,.0f} false claims were stopped by a look into it. Its {entries:,.0f} entries "
-        "cost ${ledger_cost_usd:,.2f}, and {recovery_rate:.1%} of the agents could be rebuilt from them."
+        "Over the ledger {false_claims_stopped:,.0f} false claims were stopped by a look into it. Its {entries:,.0f} "
+        "entries cost ${ledger_cost_usd:,.2f}, and {recovery_rate:.1%} of the agents could be rebuilt from them."
     ),
 }
 
@@ -32,9 +33,9 @@ def article_of(results: dict[str, Any]) -> str:
     market = settings["market"]
     parts = [
         "# Exchange, direct or ledger: how should agents trade?",
-        f"{market['buyers']} buyers with {market['campaigns_per_buyer']} campaigns each met {market['sellers']} sellers for "
-        f"{market['days']} simulated days, in {len(settings['scenarios'])} scenarios under the same random numbers, with "
-        f"{settings['seeds']} seed{'s' if settings['seeds'] > 1 else ''}. Figures are means over seeds.",
+        f"{market['buyers']} buyers with {market['campaigns_per_buyer']} campaigns each met {market['sellers']} "
+        f"sellers for {market['days']} simulated days, in {len(settings['scenarios'])} scenarios under the same random "
+        f"numbers, with {settings['seeds']} seed{'s' if settings['seeds'] > 1 else ''}. Figures are means over seeds.",
     ]
     for scenario in settings["scenarios"]:
         parts.append(_SENTENCES[scenario].format_map(_Means(results, scenario)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from rtb_envs.studies.marketplace.chain import Chain, genesis
 from rtb_envs.studies.marketplace.measures import Measures
@@ -12,7 +12,8 @@ from rtb_envs.studies.marketplace.recovery import Replay, recovery_rate
 from rtb_envs.studies.marketplace.store import Run, Store
 
 
-class End(NamedTuple):
+@dataclass(frozen=True)
+class End:
     """Where a chain ended when somebody outside of the store wrote it down."""
 
     count: int
@@ -51,7 +52,7 @@ def audit(store: Store, run: Run, scenario: str, seed: int, expected: End | None
     measures, replay = Measures(market["days"]), Replay(market["buyers"], market["sellers"])
     problems: list[str] = []
     ends = store.days(run.name, scenario, seed)
-    by_count = {end.count: end for end, _ in ends}
+    by_count = {end.entries: end for end, _ in ends}
     for number, entry, hash in store.entries(run.name, scenario, seed):
         size = chain.append(entry)
         if (chain.count, chain.head) != (number, hash):
@@ -66,7 +67,7 @@ def audit(store: Store, run: Run, scenario: str, seed: int, expected: End | None
         except (ValueError, KeyError, TypeError, AttributeError):
             problems.append(f"entry {number} can not be read")
     problems += _day_problems(ends, scenario, seed, chain.count)
-    if expected is not None and expected != (chain.count, chain.head):
+    if expected is not None and expected != End(chain.count, chain.head):
         problems.append(f"the chain ends with entry {chain.count} and not as written down, with {expected.count}")
     live = _digests(ends[-1][0].digests) if ends else {}
     recovered = replay.digests()
@@ -87,7 +88,7 @@ def _day_problems(ends: list[Any], scenario: str, seed: int, count: int) -> list
     problems = [f"the end of day {end.day} has been changed" for end, seal in ends if end.seal(scenario, seed) != seal]
     if [end.day for end, _ in ends] != list(range(1, len(ends) + 1)):
         problems.append("a day's end is missing")
-    last = ends[-1][0].count if ends else 0
+    last = ends[-1][0].entries if ends else 0
     if last != count:
         problems.append(f"there are {count} entries, but the last day ended with entry {last}")
     return problems

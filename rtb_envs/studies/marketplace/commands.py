@@ -103,12 +103,10 @@ def compare(
         document = read_results(results)
     except ValueError as error:
         raise refuse(error) from None
-    forms = {
-        "markdown": comparison.markdown,
-        "json": comparison.as_json,
-        "html": lambda given: comparison.page(given).html(),
-    }
-    text = forms[format](document)
+    if format == "html":
+        text = comparison.page(document).html()
+    else:
+        text = comparison.markdown(document) if format == "markdown" else comparison.as_json(document)
     if output is None:
         sys.stdout.write(text)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,10 +28,8 @@ def status_lines(store: Store, run: Run) -> list[str]:
     lines = [f"run {run.name!r}: {run.status}, {done} of {total} days of all markets ({done / total:.0%})"]
     for scenario in scenarios:
         reached = [day for (name, _), day in progress.items() if name == scenario]
-        complete = sum(day == days for day in reached)
-        lines.append(
-            f"scenario {scenario}: day {max(reached, default=0)} of {days}, {complete} of {settings['seeds']} seeds done"
-        )
+        complete, last = sum(day == days for day in reached), max(reached, default=0)
+        lines.append(f"scenario {scenario}: day {last} of {days}, {complete} of {settings['seeds']} seeds done")
     lines.append(f"rate: {done / seconds:,.1f} days/s; last change {time.time() - run.changed:,.0f} s ago")
     query = store.query_seconds()
     lines += [

@@ -22,8 +22,8 @@ def add_to(app: typer.Typer) -> None:
     app.command()(status)
     app.command()(check)
     app.command()(verify)
-    app.command("test-scenario")(test_scenario)
-    app.command("test-recovery")(test_recovery)
+    app.command("test-scenario")(try_scenario)
+    app.command("test-recovery")(try_recovery)
 
 
 def known_run(store: Store, run: str) -> Run:
@@ -81,7 +81,7 @@ def verify(
     typer.echo(f"{count:,} entries verify")
 
 
-def test_scenario(
+def try_scenario(
     scenario: Annotated[Scenario, typer.Option(help="The scenario.")],
     days: Annotated[int, typer.Option(help="Simulated days.", min=1, max=30)] = 3,
 ) -> None:
@@ -103,7 +103,7 @@ def test_scenario(
         raise typer.Exit(BAD)
 
 
-def test_recovery(
+def try_recovery(
     run: Annotated[str, typer.Option(help="The run's name.")],
     agent: Annotated[str | None, typer.Option(help="As buyer-001; all agents without it.")] = None,
     seed: Annotated[int | None, typer.Option(help="One seed; all without it.")] = None,

@@ -17,6 +17,12 @@ FALSE_CLAIMS = ("stands", "corrected", "stopped")
 """What becomes of claims that are more than 1 % off."""
 
 
+_SUMS = (
+    *("opportunities", "deals", "failed", "charge", "payout", "fees", "overpaid", "delivered"),
+    *("rot_events", "restarts", "claims", "false_claims", "ledger_nanos", "entries", "bytes"),
+)
+
+
 class Context:
     """The tokens that an agent keeps in mind."""
 
@@ -44,11 +50,7 @@ class Measures:
 
     def __init__(self, days: int) -> None:
         self._days = days
-        self._by_day: dict[str, Any] = {
-            name: np.zeros(days + 1, np.int64)
-            for name in ("opportunities", "deals", "failed", "charge", "payout", "fees", "overpaid", "delivered")
-            + ("rot_events", "restarts", "claims", "false_claims", "ledger_nanos", "entries", "bytes")
-        }
+        self._by_day: dict[str, Any] = {name: np.zeros(days + 1, np.int64) for name in _SUMS}
         self._goals: dict[int, int] = {}
         self._reached: dict[int, int] = {}
         self._attainment = np.zeros(days + 1)

@@ -70,7 +70,7 @@ def run_study(
                     _Scribe(store, run, scenario, seed, market, config, goal, fingerprint)
                     for scenario, market in play(seed).items()
                 ]
-                for day in range(1, config.days + 1):
+                for _ in range(config.days):
                     began = time.monotonic()
                     for scribe in scribes:
                         listener(scribe.write_day(writer))
@@ -141,6 +141,9 @@ class _Scribe:
 
     def _end(self) -> DayEnd:
         trades = self._market.history.trades
-        counts = [int(getattr(trades, name)[self._day - 1].sum()) for name in ("decided", "escalated", "refused")]
+        decided, escalated, refused = (
+            int(getattr(trades, name)[self._day - 1].sum()) for name in ("decided", "escalated", "refused")
+        )
         digests = {agent: digest(state) for agent, state in next(self._states).items()}
-        return DayEnd(self._day, self._chain.count, self._chain.head, *counts, canonical(digests))
+        place = (self._day, self._chain.count, self._chain.head)
+        return DayEnd(*place, decided, escalated, refused, canonical(digests))

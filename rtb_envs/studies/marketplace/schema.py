@@ -47,7 +47,7 @@ DAYS = Table(
     METADATA,
     *_market_columns(),
     Column("day", Integer, primary_key=True, autoincrement=False),
-    Column("count", Integer, nullable=False, comment="entries of the market up to the end of the day"),
+    Column("entries", Integer, nullable=False, comment="those of the market up to the end of the day"),
     Column("head", _HASH, nullable=False, comment="hash of the last of them"),
     Column("decided", Integer, nullable=False, comment="bid decisions of the day"),
     Column("escalated", Integer, nullable=False, comment="of them passed on by the decision tree"),

@@ -96,7 +96,9 @@ class Settings(BaseSettings):
 
     def options(self) -> Options:
         """The market's options; the scenario is chosen where it runs."""
-        given = {name: tuple(value) if isinstance(value, list) else value for name, value in self.market.items()}
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in self.market.items()
+        }
         return Options(days=self.days, buyers=self.buyers, sellers=self.sellers, **given)
 
     def fingerprint(self) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class DayEnd(NamedTuple):
     """What is kept of the end of a market's day besides its entries."""
 
     day: int
-    count: int
+    entries: int
     head: str
     decided: int
     escalated: int

@@ -183,9 +183,11 @@ def _invalid(verdict: Verdict) -> str:
 
 
 def _interval(given: Answer) -> list[str]:
-    if given.difference is None:
+    difference = given.difference
+    if difference is None:
         return ["–", "–", given.hypothesis.unit]
     share = given.hypothesis.unit.startswith("share")
-    one = (lambda x: f"{100 * x:+.3f}") if share else (lambda x: f"{x:+.4f}")
+    factor, form = (100, "{:+.3f}") if share else (1, "{:+.4f}")
+    estimate, low, high = (form.format(factor * x) for x in (difference.estimate, difference.low, difference.high))
     unit = "percentage points of the goal" if share else given.hypothesis.unit
-    return [one(given.difference.estimate), f"{one(given.difference.low)} to {one(given.difference.high)}", unit]
+    return [estimate, f"{low} to {high}", unit]
