@@ -27,6 +27,9 @@ class SubCommand(NamedTuple):
 
 SUB_COMMANDS: dict[str, SubCommand] = {
     "study": SubCommand("rtb_envs.studies.offline.command:app", "Judge creatives offline before production changes."),
+    "market": SubCommand(
+        "rtb_envs.studies.marketplace.commands:app", "Exchange, direct trade or ledger: run and compare."
+    ),
 }
 
 
