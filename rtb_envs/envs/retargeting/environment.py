@@ -150,23 +150,27 @@ class Retargeting(MultiAgentEnvironment[Params, State, Noise]):
     def transition(
         self, state: State, action: Array, noise: Noise, params: Params
     ) -> tuple[State, Array, Array, Array, Info]:
+        after, reward = self.settle(state, action, noise, params)
+        left = ~params.active | (after.remaining_budget < LEAVING_BUDGET)
+        truncated = ~left & (after.t >= params.horizon)
+        return after, reward.total(), left, truncated, episode_info(state, after, reward, params)
+
+    def settle(self, state: State, action: Array, noise: Noise, params: Params) -> tuple[State, Reward]:
+        """The next state and the reward's terms: all of a step but what is told of it."""
         count = self.config.opportunities_per_step
         draws, arrivals = noise.responses(count), state.arrivals
         if count == 1:
-            first = jax.tree.map(lambda draw: draw[0], (draws, arrivals))
-            after, reward = self._opportunity(state, action, *first, params)
+            draw, arrival = jax.tree.map(lambda leaf: leaf[0], (draws, arrivals))
+            after, reward = self._opportunity(state, action, draw, arrival, params)
         else:
 
-            def settle(state: State, inputs: tuple[Array, Responses, Arrivals]) -> tuple[State, Reward]:
+            def one(state: State, inputs: tuple[Array, Responses, Arrivals]) -> tuple[State, Reward]:
                 return self._opportunity(state, *inputs, params)
 
-            after, rewards = lax.scan(settle, state, (jnp.moveaxis(action, 1, 0), draws, arrivals))
+            after, rewards = lax.scan(one, state, (jnp.moveaxis(action, 1, 0), draws, arrivals))
             reward = Reward(*(term.sum(0) for term in rewards))
-        over = after.t >= params.horizon
-        left = ~params.active | (after.remaining_budget < LEAVING_BUDGET)
-        after = replace(after, playing=~left & ~over, arrivals=self._arrivals(noise, after.t, params))
-        info = episode_info(state, after, reward, params)
-        return after, reward.total(), left, ~left & over, info
+        playing = after.playing & (after.t < params.horizon)
+        return replace(after, playing=playing, arrivals=self._arrivals(noise, after.t, params)), reward
 
     def observe(self, state: State, params: Params) -> Array:
         return observe(state, params, self.config)
