@@ -104,6 +104,7 @@ def booked(state: State, added: Entry, stage: Int[Array, ""]) -> State:
     agents = added.cost.shape[0]
     place = state.t % WINDOW
     old = state.ring[place]
+    change = added.row - old
     here = jnp.arange(state.stage_opportunity.shape[0]) == stage
     return replace(
         state,
@@ -112,8 +113,9 @@ def booked(state: State, added: Entry, stage: Int[Array, ""]) -> State:
         market_totals=state.market_totals + added.market,
         stage_win=state.stage_win + (here[:, None] & added.win),
         stage_opportunity=state.stage_opportunity + here,
-        ring=state.ring.at[place].set(added.row),
-        ring_sum=state.ring_sum + added.row - old,
+        # What is written depends on what was read: else the compiler copies the ring to keep both possible.
+        ring=state.ring.at[place].add(change, mode="promise_in_bounds"),
+        ring_sum=state.ring_sum + change,
         ring_win=state.ring_win + added.win - (old[2 : 2 + agents] > 0),
         ring_sold=state.ring_sold + (added.row[0] > 0) - (old[0] > 0),
     )

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jaxtyping import Float, Int
 
 from rtb_envs.random import Stream, normal_from_uniform, uniform_from_word
@@ -93,13 +93,12 @@ class Drawn:
         return Arrivals(_index(words[0], customers), _index(words[1], contexts))
 
     def responses(self, opportunities: int) -> Responses:
-        index = jnp.arange(opportunities)
-        stream = self.now.site(_RESPONSES)
-        words = (*stream.words(index), *stream.site(1).words(index), *stream.site(2).words(index))
-        uniform = [uniform_from_word(word) for word in words]
-        return Responses(
-            normal_from_uniform(uniform[0]), uniform[1], uniform[2], normal_from_uniform(uniform[3]), *uniform[4:]
-        )
+        index = 3 * jnp.arange(opportunities)[:, None] + jnp.arange(3)
+        words = jnp.concatenate(self.now.site(_RESPONSES).words(index), axis=1)
+        # Kept as an array, where the compiler would hash again for each of the many who read it.
+        uniform = lax.optimization_barrier(uniform_from_word(words))
+        one, two, *rest = (uniform[:, i] for i in range(12))
+        return Responses(normal_from_uniform(one), *rest[:2], normal_from_uniform(two), *rest[2:])
 
 
 def _index(word: Array, size: int) -> Int[Array, "*batch"]:
