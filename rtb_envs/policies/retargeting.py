@@ -1,9 +1,10 @@
-"""Rules that bid for customers on a journey: two sets of five, a random-free fixed bid, and the alliance.
+"""Rules that bid for customers on a journey: two sets of five, a fixed bid, and how allies yield.
 
-They read the 24 entries that a Retargeting market shows to policies in its seats (its ``POLICY_KEYS``: the observation
-and the impression's predicted click rate, the own fatigue, the return on ad spend, and whether an ally is left the
-impression) along the last axis, whatever axes lead. Their action is (bid, target_stage, intensity), which passes through
-the same effective-bid rule as a learner's: inside their stages they target the customer's own, else their first.
+They read the 24 entries that a Retargeting market shows to policies in its seats (its ``POLICY_KEYS``: the
+observation and the impression's predicted click rate, the own fatigue, the return on ad spend, and whether an ally is
+left the impression) along the last axis, whatever axes lead. Their action is (bid, target_stage, intensity), which
+passes through the same effective-bid rule as a learner's: inside their stages they target the customer's own, else
+their first.
 """
 
 from __future__ import annotations

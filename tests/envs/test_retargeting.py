@@ -1,6 +1,7 @@
 """Retargeting: an opportunity by hand and against an oracle in plain Python, and what holds in every market."""
 
 import dataclasses
+from decimal import Decimal
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,8 @@ from rtb_envs.envs.retargeting import (
     AgentTotals,
     Arrivals,
     Customer,
+    DiscreteSeat,
+    MarketTotals,
     Population,
     Recorded,
     Responses,
@@ -24,7 +27,8 @@ from rtb_envs.envs.retargeting import (
 )
 from rtb_envs.envs.retargeting.auction import surcharge
 from rtb_envs.envs.retargeting.customers import write
-from rtb_envs.random import EVALUATE, Stream, lane_keys
+from rtb_envs.multi_agent import SeatParams
+from rtb_envs.random import EVALUATE, lane_keys
 from tests.envs.retargeting_oracle import auction, half_up, respond
 
 AGENTS, CUSTOMERS = 4, 40
@@ -41,19 +45,30 @@ def transition():
 
 
 @pytest.fixture(scope="module")
-def episode():
-    """Plays actions [steps, agents, 3] from the start of an episode: its states, observations and step results."""
+def play():
+    """Plays actions [400, agents, 3] in lanes: the states but for the customers [steps, lanes], the last customers
+    [lanes], and (observation, reward, terminated, truncated, reward terms), each [steps, lanes]."""
 
     @jax.jit
-    def play(key, actions, params):
-        def step(state, action):
-            observation, after, *rest = MARKET.step_env(key, state, action, params)
-            return after, (dataclasses.replace(after, customers=after.stage_count), observation, *rest)
+    def run(lanes, actions, params):
+        def step(lanes, action):
+            action = jnp.broadcast_to(action, (lanes.keys.shape[0], *action.shape))
+            lanes, out = core.step_batch(MARKET, lanes, action, params)
+            seen = dataclasses.replace(lanes.state, customers=lanes.state.stage_count)
+            terms = {name: value for name, value in out.info.items() if name.startswith("reward_")}
+            return lanes, (seen, (lanes.observation, out.reward, out.terminated, out.truncated, terms))
 
-        observation, state = MARKET.reset_env(key, params)
-        return observation, jax.lax.scan(step, state, actions)
+        last, (states, results) = jax.lax.scan(step, lanes, actions)
+        return states, last.state.customers, results
 
-    return lambda key, actions, params=PARAMS: jax.device_get(play(key, jnp.asarray(actions, jnp.float32), params))
+    def start(keys, actions, params=PARAMS):
+        lanes = core.start_batch(MARKET, keys, params)
+        return jax.device_get(run(lanes, jnp.asarray(actions, jnp.float32), params))
+
+    return start
+
+
+LANES = lane_keys(3, EVALUATE, 6)
 
 
 def recorded(**draws):
@@ -171,8 +186,6 @@ def test_an_opportunity_is_what_the_oracle_computes(transition, seed):
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(price=st.integers(0, 200_000), steps=st.integers(0, 12_150))
 def test_the_surcharge_is_exact_and_rounded_half_up(price, steps):
-    from decimal import Decimal
-
     assert int(surcharge(jnp.int32(price), jnp.int32(steps))) == half_up(Decimal(price) * steps / 10_000)
 
 
@@ -184,122 +197,82 @@ def random_actions(steps, seed=0):
 
 
 @pytest.mark.parametrize("budget", [0.2, 30.0, 1500.0])
-def test_money_is_conserved_and_budgets_are_never_negative(episode, budget):
+def test_money_is_conserved_and_budgets_are_never_negative(play, budget):
     params = PARAMS.replace(initial_budget=jnp.full(AGENTS, round(budget * 10_000), jnp.int32))
-    _, (_, (states, observation, reward, terminated, truncated, info)) = episode(
-        jax.random.key(1), random_actions(400), params
-    )
-    totals = AgentTotals(*np.moveaxis(states.agent_totals, 1, 0))
-    publisher, extra = states.market_totals[:, 0], states.market_totals[:, 1]
-    np.testing.assert_array_equal(totals.cost.sum(1), publisher + extra)
-    np.testing.assert_array_equal(totals.surcharge.sum(1), extra)
+    states, _, (observation, reward, terminated, truncated, terms) = play(LANES, random_actions(400), params)
+    totals = AgentTotals(*np.moveaxis(states.agent_totals, 2, 0))
+    market = MarketTotals(*np.moveaxis(states.market_totals, 2, 0))
+    np.testing.assert_array_equal(totals.cost.sum(-1), market.publisher_revenue + market.surcharge)
+    np.testing.assert_array_equal(totals.surcharge.sum(-1), market.surcharge)
     np.testing.assert_array_equal(totals.cost + states.remaining_budget, np.int32(round(budget * 10_000)))
     assert (states.remaining_budget >= 0).all()
-    purchases, attributed = states.market_totals[:, 3], states.market_totals[:, 6]
-    assert (attributed <= purchases).all()
-    np.testing.assert_array_equal(totals.credit.sum(1), 10_000 * attributed)
-    assert (states.stage_count.sum(1) == CUSTOMERS).all()
+    assert (market.attributed <= market.purchase).all()
+    np.testing.assert_array_equal(totals.credit.sum(-1), 10_000 * market.attributed)
+    assert (states.stage_count.sum(-1) == CUSTOMERS).all()
     assert np.isfinite(observation).all()
     assert (observation >= 0).all()
     assert (observation <= 1).all()
     left = states.remaining_budget < 600
     np.testing.assert_array_equal(terminated, left)
-    np.testing.assert_array_equal(truncated, ~left & (np.arange(1, 401) >= 400)[:, None])
-    gone_before = np.vstack([np.zeros((1, AGENTS), bool), left[:-1]])
-    assert (reward[gone_before] == 0).all()
-    terms = sum(value for name, value in info.items() if name.startswith("reward_"))
-    np.testing.assert_allclose(reward, terms, atol=1e-6)
+    np.testing.assert_array_equal(truncated, ~left & (np.arange(1, 401) >= 400)[:, None, None])
+    assert (reward[1:][left[:-1]] == 0).all()
+    np.testing.assert_allclose(reward, sum(terms.values()), atol=1e-6)
 
 
-def test_the_window_holds_the_last_100_opportunities(episode):
-    _, (state, (states, *_)) = episode(jax.random.key(2), random_actions(400))
-    totals = AgentTotals(*np.moveaxis(states.agent_totals, 1, 0))
-    agents = slice(2, 2 + AGENTS)
-    np.testing.assert_array_equal(state.ring_sum[agents], totals.cost[-1] - totals.cost[-101])
-    np.testing.assert_array_equal(state.ring_sum[2 + AGENTS :], totals.revenue[-1] - totals.revenue[-101])
-    np.testing.assert_array_equal(state.ring_win, totals.win[-1] - totals.win[-101])
-    assert state.ring_sold == states.market_totals[-1, 2] - states.market_totals[-101, 2]
-    assert state.ring_sum[0] == states.market_totals[-1, 0] - states.market_totals[-101, 0]
+def test_the_window_holds_the_last_100_opportunities(play):
+    states, *_ = play(LANES, random_actions(400))
+    totals = AgentTotals(*np.moveaxis(states.agent_totals, 2, 0))
+    market = MarketTotals(*np.moveaxis(states.market_totals, 2, 0))
+    last, agents = jax.tree.map(lambda leaf: leaf[-1], states), slice(2, 2 + AGENTS)
+    np.testing.assert_array_equal(last.ring_sum[:, agents], totals.cost[-1] - totals.cost[-101])
+    np.testing.assert_array_equal(last.ring_sum[:, 2 + AGENTS :], totals.revenue[-1] - totals.revenue[-101])
+    np.testing.assert_array_equal(last.ring_win, totals.win[-1] - totals.win[-101])
+    np.testing.assert_array_equal(last.ring_sold, market.sold[-1] - market.sold[-101])
+    np.testing.assert_array_equal(last.ring_sum[:, 0], market.publisher_revenue[-1] - market.publisher_revenue[-101])
 
 
-def paired(change, actions, fields, budget=1500.0, steps=400, seeds=range(6)):
-    """Episode totals of agent 0 with ``actions`` and with ``change`` applied to them, on the same draws."""
-    play = jax.jit(
-        jax.vmap(
-            lambda key, actions: (
-                jax.lax.scan(
-                    lambda state, action: (MARKET.step_env(key, state, action, PARAMS)[1], None),
-                    MARKET.reset_env(key, PARAMS)[1],
-                    actions,
-                )[0].agent_totals
-            ),
-            (0, None),
-        )
+def fixed(*actions):
+    """The same action of each agent in every step."""
+    return np.tile(np.float32(actions), (400, 1, 1))
+
+
+def test_intensity_costs_a_surcharge_and_brings_clicks(play):
+    """On the same draws: at intensity 10 the click rate is 1.5 / 1.05 = 1.43 times that at intensity 1."""
+    rivals = [[0.2, 0, 1]] * 3
+    low, high = (
+        AgentTotals(*np.moveaxis(play(LANES, fixed([1.0, 0, intensity], *rivals))[0].agent_totals[-1], 1, 0))
+        for intensity in (1, 10)
     )
-    keys = lane_keys(5, EVALUATE, len(seeds))
-    one, other = (AgentTotals(*np.moveaxis(np.asarray(play(keys, jnp.float32(a))), 1, 0)) for a in (actions, change))
-    return {name: (getattr(one, name)[:, 0].sum(), getattr(other, name)[:, 0].sum()) for name in fields}
+    assert low.surcharge[:, 0].sum() == 0 < high.surcharge[:, 0].sum()
+    assert low.win[:, 0].sum() == high.win[:, 0].sum()
+    assert high.click[:, 0].sum() > 1.2 * low.click[:, 0].sum()
 
 
-def test_intensity_costs_a_surcharge_and_brings_clicks():
-    base = np.tile(np.float32([[1.0, 0, 1], [0.2, 0, 1], [0.2, 0, 1], [0.2, 0, 1]]), (400, 1, 1))
-    high = base.copy()
-    high[:, 0, 2] = 10
-    found = paired(high, base, ("click", "surcharge", "win"))
-    assert found["surcharge"][0] == 0 < found["surcharge"][1]
-    assert found["win"][0] == found["win"][1]
-    # The click rate is 1.5 times the one of intensity 0, hence 1.43 times that of intensity 1; draws are the same.
-    assert found["click"][1] > 1.2 * found["click"][0]
+def test_the_targeted_stage_decides_which_customers_are_won(play):
+    """50 cents are 60 in the targeted stage and 25 elsewhere, the rivals' 80 are 40 but in purchase: one is won."""
+    rivals = [[0.8, 3, 1]] * 3
+    for stage in (0, 1, 2):
+        wins = play(LANES, fixed([0.5, stage, 1], *rivals))[0].stage_win[-1, :, :, 0].sum(0)
+        assert wins[stage] > 0
+        assert wins.sum() == wins[stage]
 
 
-def test_the_targeted_stage_decides_which_customers_are_won():
-    base = np.tile(np.float32([[0.5, 0, 1], [0.5, 3, 1], [0.5, 3, 1], [0.5, 3, 1]]), (400, 1, 1))
-    other = base.copy()
-    other[:, 0, 1] = 1
-
-    def stage_wins(actions):
-        def last(key):
-            state = MARKET.reset_env(key, PARAMS)[1]
-            step = lambda state, action: (MARKET.step_env(key, state, action, PARAMS)[1], None)  # noqa: E731
-            return jax.lax.scan(step, state, jnp.asarray(actions))[0].stage_win[:, 0]
-
-        return np.asarray(jax.jit(jax.vmap(last))(lane_keys(6, EVALUATE, 6))).sum(0)
-
-    awareness, interest = stage_wins(base), stage_wins(other)
-    assert awareness[0] > interest[0]
-    assert interest[1] > awareness[1]
-
-
-def test_a_lane_of_many_is_that_market_alone():
-    keys = lane_keys(3, EVALUATE, 7)
-    actions = jnp.asarray(random_actions(60, seed=3), jnp.float32)
-
-    def run(lanes):
-        def step(lanes, action):
-            lanes, outcome = core.step_batch(
-                MARKET, lanes, jnp.broadcast_to(action, (lanes.keys.shape[0], AGENTS, 3)), PARAMS
-            )
-            return lanes, (outcome.reward, lanes.observation, outcome.info["episode_revenue"])
-
-        return jax.lax.scan(step, lanes, actions)
-
-    run = jax.jit(run)
-    many_end, many = run(core.start_batch(MARKET, keys, PARAMS))
+def test_a_lane_of_many_is_that_market_alone(play):
+    many_states, many_customers, many_results = play(LANES, random_actions(400, seed=3))
     for lane in (0, 5):
-        end, alone = run(core.start_batch(MARKET, keys[lane : lane + 1], PARAMS))
+        states, customers, results = play(LANES[lane : lane + 1], random_actions(400, seed=3))
+        np.testing.assert_array_equal(customers[0], many_customers[lane])
         for one, all_lanes in zip(
-            jax.tree.leaves((alone, end.state.customers[None])),
-            jax.tree.leaves((many, many_end.state.customers[None])),
-            strict=True,
+            jax.tree.leaves((states, results)), jax.tree.leaves((many_states, many_results)), strict=True
         ):
-            np.testing.assert_array_equal(np.asarray(one)[:, 0], np.asarray(all_lanes)[:, lane])
+            np.testing.assert_array_equal(one[:, 0], all_lanes[:, lane])
 
 
 def test_many_opportunities_a_step_are_settled_in_their_order():
     market = make_retargeting(num_agents=2, num_customers=30, horizon=8, opportunities_per_step=4, initial_budget=2.0)
     params = market.default_params
     key = jax.random.key(0)
-    observation, state = market.reset_env(key, params)
+    observation, state = jax.jit(market.reset_env)(key, params)
     assert observation.shape == (2, 4, 20)
     action = jnp.float32([[[1.0, 0, 1]] * 4, [[0.6, 0, 1]] * 4])
     step = jax.jit(market.step_env)
@@ -325,8 +298,7 @@ def test_complexity_keeps_the_first_rivals_and_lets_customers_move_from_a_half_o
         assert bool(params.transitions) == (complexity >= 0.5)
         np.testing.assert_allclose(params.realism, np.clip((complexity - 0.3) / 0.7, 0, 1), atol=1e-6)
     env = make_retargeting_seat(num_customers=30, horizon=20, complexity=0.3)
-    state = env.reset_env(jax.random.key(0), env.default_params)[1]
-    assert state.market.playing.tolist() == [True, True, False, False]
+    assert env.default_params.market.active.tolist() == [True, True, False, False]
 
 
 def test_discrete_actions_stand_for_the_240_combinations():
@@ -335,14 +307,22 @@ def test_discrete_actions_stand_for_the_240_combinations():
     np.testing.assert_allclose(np.unique(choices[:, 0]), np.geomspace(0.05, 20, 10), rtol=1e-5)
     assert sorted(set(choices[:, 1])) == [0, 1, 2, 3, 4, 5]
     assert sorted(set(choices[:, 2])) == [1, 4, 7, 10]
-    key = jax.random.key(4)
-    options = {"num_customers": 30, "horizon": 20}
-    box, discrete = (make_retargeting_seat(action_kind=kind, **options) for kind in ("continuous", "discrete"))
-    _, state = box.reset_env(key, box.default_params)
-    one = box.step_env(key, state, jnp.asarray(choices[101]), box.default_params)
-    other = discrete.step_env(key, state, jnp.int32(101), discrete.default_params)
-    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
-        np.testing.assert_array_equal(a, b)
+    env = make_retargeting_seat(num_customers=10, action_kind="discrete")
+    assert env.action_space(env.default_params).n == 240
+    np.testing.assert_array_equal(env.action_choices(env.default_params), choices)
+
+
+def test_a_discrete_seat_acts_by_the_table():
+    class Base:
+        id, agent, render_panels, core = "Base", "advertiser_0", (), MARKET
+
+        def transition(self, state, action, noise, params):
+            return action
+
+    params = SeatParams(PARAMS, jnp.int32(0), ())
+    chosen = DiscreteSeat(Base()).transition(None, jnp.int32(101), None, params)
+    # 101 = (4 * 6 + 1) * 4 + 1: the fifth bid, interest, the second intensity.
+    np.testing.assert_allclose(chosen, [0.05 * 400 ** (4 / 9), 1, 4], rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -404,9 +384,3 @@ def test_an_episode_of_20000_opportunities_spans_15_days_and_the_hours_have_thei
     weights = 367 / 20_000 / np.asarray(params.step_hours)
     np.testing.assert_allclose(weights.mean(), 1, rtol=1e-6)
     assert weights[9] > 8 * weights[3]
-
-
-def test_the_stream_of_a_step_is_addressed_by_its_opportunity():
-    noise = MARKET.noise(jax.random.key(0), MARKET.reset_env(jax.random.key(0), PARAMS)[1], PARAMS)
-    assert isinstance(noise.now, Stream)
-    assert not np.array_equal(noise.responses(1).click, noise.responses(2).click[1:])
