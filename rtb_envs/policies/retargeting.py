@@ -249,9 +249,19 @@ def _formula(
     intensity: float | list[float] = 1.0,
     adaptive: bool = False,
 ) -> BidFormula:
-    tables = [jnp.broadcast_to(jnp.float32(table), len(Stage)) for table in map(jnp.array, (base, recency, slope))]
-    rest = [jnp.broadcast_to(jnp.asarray(table, jnp.float32), len(Stage)) for table in (power, intensity)]
-    return BidFormula(*tables, *rest, _mask(stages), jnp.int32(stages[0]), jnp.asarray(adaptive))
+    def table(value: float | list[float]) -> Float[Array, "stages"]:
+        return jnp.broadcast_to(jnp.asarray(value, jnp.float32), (len(Stage),))
+
+    return BidFormula(
+        base=table(base),
+        recency=table(recency),
+        slope=table(slope),
+        power=table(power),
+        intensity=table(intensity),
+        stages=_mask(stages),
+        first_stage=jnp.int32(stages[0]),
+        adaptive=jnp.asarray(adaptive),
+    )
 
 
 def _mask(stages: tuple[Stage, ...]) -> Bool[Array, "stages"]:
