@@ -84,8 +84,8 @@ def opportunity_lift(played: Played) -> Lift:
 
 
 def claimed_opportunity_lift(played: Played) -> float:
-    """What last click claims in place of ``opportunity_lift``: the purchases without a click that it credits, over those
-    that would have come anyhow."""
+    """What last click claims in place of ``opportunity_lift``: the purchases without a click that it credits, over
+    those that would have come anyhow."""
     claimed = _count(played, "market_attributed") - _count(played, "episode_conversions")
     return claimed / _count(played, "market_masked_purchases")
 
