@@ -25,7 +25,9 @@ class SubCommand(NamedTuple):
     help: str
 
 
-SUB_COMMANDS: dict[str, SubCommand] = {}
+SUB_COMMANDS: dict[str, SubCommand] = {
+    "ctr": SubCommand("rtb_envs.studies.ctr.commands:app", "Click rates from a log of impressions."),
+}
 
 
 class _LazyGroup(TyperGroup):
