@@ -27,6 +27,8 @@ class SubCommand(NamedTuple):
 
 SUB_COMMANDS: dict[str, SubCommand] = {
     "ctr": SubCommand("rtb_envs.studies.ctr.commands:app", "Click rates from a log of impressions."),
+    "demo": SubCommand("rtb_envs.studies.retargeting.demo:app", "Watch rules compete for customers."),
+    "report": SubCommand("rtb_envs.studies.report.commands:app", "A run as a page, pictures and tables."),
 }
 
 
