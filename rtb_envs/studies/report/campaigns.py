@@ -10,9 +10,12 @@ from rtb_envs.studies.retargeting.tables import Recording
 from rtb_envs.users.lifecycle import STAGES
 
 HOURS = tuple(f"{hour:02}" for hour in range(24))
-COLUMNS = {
+MEASURES = {
     "spend ($)": ("cost", 2),
     "revenue ($)": ("revenue", 2),
+    "of that, arriving after the episode ($)": ("revenue_later", 2),
+    "profit ($)": ("profit", 2),
+    "budget left ($)": ("remaining_budget", 2),
     "ROAS ($/$)": ("roas", 2),
     "CTR (%)": ("ctr", 2),
     "CVR (%)": ("cvr", 2),
@@ -23,8 +26,14 @@ COLUMNS = {
     "market share (%)": ("market_share", 1),
     "mean LTV ($)": ("lifetime_value", 2),
 }
-"""Column of the table of agents -> metric, decimals."""
+"""Row of the table of agents -> metric, decimals."""
 _PERCENT = {"ctr", "cvr", "win_rate", "price_to_bid", "market_share"}
+
+
+def lead(episode: Recording) -> str:
+    """One sentence on what was recorded."""
+    last = episode.agents.tail(1).to_dicts()[0]
+    return f"An episode of Retargeting: {last['opportunities']:,} opportunities in {last['hours'] / 24:.1f} days"
 
 
 def sections(episode: Recording) -> list[Section]:
@@ -47,13 +56,13 @@ def display_names(agents: pl.DataFrame) -> dict[str, str]:
 
 
 def _table(metrics: list[AgentMetrics], names: dict[str, str]) -> TextTable:
-    rows = []
-    for one in metrics:
-        cells = [_cell(one.values[key], digits, key in _PERCENT) for key, digits in COLUMNS.values()]
-        rows.append((names[one.agent], *cells))
+    rows = [
+        (label, *(_cell(one.values[key], digits, key in _PERCENT) for one in metrics))
+        for label, (key, digits) in MEASURES.items()
+    ]
     return TextTable(
         "Each agent's episode",
-        ("agent", *COLUMNS),
+        ("measure", *(names[one.agent] for one in metrics)),
         tuple(rows),
         "Revenue is what attribution credits to the agent. CTR: clicks per impression; CVR: purchases per click; CAC: "
         "spend per new customer; market share: of all agents' attributed revenue.",
@@ -88,7 +97,7 @@ def _rates(metrics: list[AgentMetrics], names: dict[str, str]) -> BarChart:
 def _roas(episode: Recording, names: dict[str, str]) -> LineChart:
     lines = []
     for agent, name in names.items():
-        rows = episode.agents.filter((pl.col("agent") == agent) & (pl.col("cost") > 0))
+        rows = episode.agents.filter((pl.col("agent") == agent) & (pl.col("cost") > 0) & (pl.col("revenue") > 0))
         roas = (rows["revenue"] / rows["cost"]).to_list()
         lines.append(Line(name, (rows["hours"] / 24).to_list(), roas))
     days = [0.0, float(episode.agents["hours"].to_numpy().max()) / 24]
@@ -96,9 +105,11 @@ def _roas(episode: Recording, names: dict[str, str]) -> LineChart:
     return LineChart(
         "ROAS over time",
         "time (days)",
-        "attributed revenue over spend so far ($/$)",
+        "revenue over spend so far ($/$)",
         tuple(lines),
-        "A line begins with the agent's first spend and is flat once its budget is spent.",
+        "A line begins with the agent's first attributed purchase and is flat once its budget is spent. The scale is "
+        "logarithmic: equal distances are equal ratios.",
+        is_log=True,
     )
 
 

@@ -32,6 +32,8 @@ class LineChart:
     y_label: str
     lines: tuple[Line, ...]
     note: str = ""
+    is_log: bool = False
+    """Whether equal distances of y are equal ratios."""
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,10 @@ def _write(files: RunFiles, folder: Path, format: str, refresh_seconds: int | No
         from rtb_envs.studies.report.html import page
 
         path = folder / "report.html"
-        page(f"Run {files.path.resolve().name}", learning.lead(files), sections, refresh_seconds).write(path)
+        lead = learning.lead(files)
+        if files.settings is None and files.episode is not None:
+            lead = campaigns.lead(files.episode)
+        page(f"Run {files.path.resolve().name}", lead, sections, refresh_seconds).write(path)
         written.append(path)
     else:
         written += _pictures(sections, folder, format)

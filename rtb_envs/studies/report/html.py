@@ -46,7 +46,8 @@ def _lines(chart: LineChart) -> go.Figure:
         mode = "lines" if len(line.x) > 1 else "markers"
         figure.add_scatter(x=[*line.x], y=[*line.y], name=line.name, mode=mode, line={"color": color, "width": 2.5})
     figure.update_layout(showlegend=len(chart.lines) > 1)
-    return figure.update_xaxes(title=chart.x_label).update_yaxes(title=chart.y_label)
+    scale = {"type": "log", "dtick": "D2"} if chart.is_log else {}
+    return figure.update_xaxes(title=chart.x_label).update_yaxes(title=chart.y_label, **scale)
 
 
 def _bars(chart: BarChart) -> go.Figure:

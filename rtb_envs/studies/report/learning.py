@@ -10,14 +10,27 @@ import polars as pl
 from rtb_envs.studies.report.charts import Chart, Line, LineChart, Section, TextTable
 from rtb_envs.studies.report.run_files import Json, RunFiles
 
-UNITS = {
-    "mean_episode_return": "mean return (reward an episode)",
-    "entropy": "entropy of the policy (nats)",
-    "approx_kl": "approximate KL divergence (nats)",
-    "learning_rate": "learning rate",
-    "episodes": "episodes ended (number)",
+LABELS = {
+    "mean_episode_return": ("Mean return", "reward an episode"),
+    "entropy": ("Entropy of the policy", "entropy (nats)"),
+    "approx_kl": ("Change of the policy by an update", "approximate KL divergence (nats)"),
+    "value_loss": ("Value loss", "loss (squared return)"),
+    "policy_loss": ("Policy loss", "loss (advantage)"),
+    "explained_variance": ("Variance of the returns that the value function explains", "share of the variance"),
+    "clip_fraction": ("Clipped updates", "share of the samples"),
 }
-NOT_SHOWN = {"iteration", "environment_steps", "stage", "seconds", "wall_time", "seed", "agent", "learning_rate"}
+"""Column of the metrics -> title and axis, in the order of the report; other columns follow under their names."""
+NOT_SHOWN = {
+    "iteration",
+    "episodes",
+    "environment_steps",
+    "stage",
+    "seconds",
+    "wall_time",
+    "seed",
+    "agent",
+    "learning_rate",
+}
 MAX_POINTS = 500
 """Of a line: enough for a screen."""
 MAX_LEARNER_CHARTS = 8
@@ -26,7 +39,9 @@ MAX_LEARNER_CHARTS = 8
 def sections(run: RunFiles) -> list[Section]:
     """Every section that the files allow."""
     found = []
-    curves = tuple(_learning_curves(run.validation)) if run.validation is not None else ()
+    has_ceiling = "ceiling" in (run.results or {}).get("evaluation", {})
+    unit = "validation score (share of the ceiling)" if has_ceiling else "validation score"
+    curves = tuple(_learning_curves(run.validation, unit)) if run.validation is not None else ()
     if curves:
         found.append(Section("Learning curves", curves))
     tables = tuple(_results(run.results)) if run.results is not None else ()
@@ -51,7 +66,7 @@ def lead(run: RunFiles) -> str:
     return f"{what}{seed}: {steps}, {state}".strip(": ")
 
 
-def _learning_curves(validation: pl.DataFrame) -> Iterator[Chart]:
+def _learning_curves(validation: pl.DataFrame, unit: str) -> Iterator[Chart]:
     if not {"environment_steps", "score"} <= set(validation.columns):
         return
     lines = []
@@ -63,11 +78,12 @@ def _learning_curves(validation: pl.DataFrame) -> Iterator[Chart]:
             curve = _thinned(curve.sort("environment_steps"))
             label = ", ".join(part for part in (name, f"stage {stage}" if stage is not None else "") if part)
             x = (curve["environment_steps"] / 1e6).to_list()
-            lines.append(Line(label or "score", x, *(curve[column].to_list() for column in ("mean", "low", "high"))))
+            mean, low, high = (curve[column].to_list() for column in ("mean", "low", "high"))
+            lines.append(Line(label or "score", x, mean, low, high))
     yield LineChart(
         "Validation score",
         "environment steps (millions)",
-        "score in the run's validation (its own unit)",
+        unit,
         tuple(lines),
         "Mean over validation seeds; the band is from the lowest to the highest seed. Stages are different markets.",
     )
@@ -77,15 +93,18 @@ def _learner(metrics: pl.DataFrame) -> Iterator[Chart]:
     if "environment_steps" not in metrics.columns:
         return
     numbers = [name for name, dtype in metrics.schema.items() if dtype.is_numeric() and name not in NOT_SHOWN]
-    for column in sorted(numbers, key=lambda name: (name not in UNITS, name))[:MAX_LEARNER_CHARTS]:
+    changing = [name for name in numbers if metrics[name].n_unique() > 1]
+    order = [*(name for name in LABELS if name in changing), *(name for name in changing if name not in LABELS)]
+    for column in order[:MAX_LEARNER_CHARTS]:
         lines = []
         for name, rows in _by_agent(metrics):
             kept = _thinned(rows.drop_nulls(column))
             if not kept.is_empty():
                 lines.append(Line(name or column, (kept["environment_steps"] / 1e6).to_list(), kept[column].to_list()))
         if lines:
-            label = UNITS.get(column, column.replace("_", " "))
-            yield LineChart(column.replace("_", " ").capitalize(), "environment steps (millions)", label, tuple(lines))
+            words = column.replace("_", " ")
+            title, label = LABELS.get(column, (words[:1].upper() + words[1:], words))
+            yield LineChart(title, "environment steps (millions)", label, tuple(lines))
 
 
 def _results(results: Json) -> Iterator[TextTable]:

@@ -49,9 +49,9 @@ def draw(chart: Chart) -> Figure:
         _bars(axes, chart)
     else:
         _heat_map(figure, axes, chart)
-    axes.set_title(chart.title, pad=12)
+    axes.set_title(_plain(chart.title), pad=12)
     if axes.get_legend_handles_labels()[1] and not isinstance(chart, HeatMap):
-        figure.legend(loc="outside lower center", ncols=4, fontsize=10)
+        figure.legend(loc="outside lower center", ncols=5, fontsize=10)
     return figure
 
 
@@ -59,15 +59,17 @@ def _lines(axes: Axes, chart: LineChart) -> None:
     series = [line for line in chart.lines if not line.is_reference]
     for line in chart.lines:
         if line.is_reference:
-            axes.plot(line.x, line.y, color="#616e7c", lw=1.2, ls="--", label=line.name)
+            axes.plot(line.x, line.y, color="#616e7c", lw=1.2, ls="--", label=_plain(line.name))
             continue
         color = COLORS[series.index(line) % len(COLORS)]
         if line.low is not None and line.high is not None:
             axes.fill_between(np.asarray(line.x), line.low, line.high, color=color, alpha=0.18, lw=0)
-        name = line.name if len(chart.lines) > 1 else None
+        name = _plain(line.name) if len(chart.lines) > 1 else None
         axes.plot(line.x, line.y, "-" if len(line.x) > 1 else "o", color=color, lw=2, label=name)
-    axes.set_xlabel(chart.x_label)
-    axes.set_ylabel(chart.y_label)
+    axes.set_xlabel(_plain(chart.x_label))
+    axes.set_ylabel(_plain(chart.y_label))
+    if chart.is_log:
+        axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
 
@@ -83,16 +85,21 @@ def _bars(axes: Axes, chart: BarChart) -> None:
     axes.set_xticks(middle, chart.categories)
     axes.grid(axis="x", visible=False)
     axes.margins(y=0.12)
-    axes.set_ylabel(chart.y_label)
+    axes.set_ylabel(_plain(chart.y_label))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
 
 
 def _heat_map(figure: Figure, axes: Axes, chart: HeatMap) -> None:
     values = np.array([[np.nan if value is None else value for value in row] for row in chart.values])
     image = axes.imshow(values, aspect="auto", cmap="viridis")
-    figure.colorbar(image, ax=axes, label=chart.unit)
+    figure.colorbar(image, ax=axes, label=_plain(chart.unit))
     step = max(len(chart.columns) // 12, 1)
     axes.set_xticks(range(0, len(chart.columns), step), chart.columns[::step])
     axes.set_yticks(range(len(chart.rows)), chart.rows)
     axes.grid(visible=False)
-    axes.set_xlabel(chart.x_label)
+    axes.set_xlabel(_plain(chart.x_label))
+
+
+def _plain(text: str) -> str:
+    """Text whose dollars are dollars, not the ends of a formula."""
+    return text.replace("$", r"\$")

@@ -176,4 +176,5 @@ def _advance(
         )
         return _Carry(after, tuple(kept for _, kept in each), bids)
 
-    return jax.lax.fori_loop(0, count, step, carry)
+    after: _Carry = jax.lax.fori_loop(0, count, step, carry)
+    return after
