@@ -13,7 +13,7 @@ ID = "retargeting_v0"
 
 
 def parallel_env(**options: Any) -> PettingZooEnv:
-    """All advertisers at once; ``options`` are those of ``PettingZooEnv`` and of ``rtb_envs.envs.retargeting.Options``."""
+    """All advertisers at once; ``options`` are those of ``PettingZooEnv`` and of ``Retargeting``."""
     return PettingZooEnv(ID, **options)
 
 

@@ -1,9 +1,10 @@
-"""Rules that bid for customers on a journey: two sets of five, a random-free fixed bid, and the alliance.
+"""Rules that bid for customers on a journey: two sets of five, a fixed bid, and how allies yield.
 
-They read the 24 entries that a Retargeting market shows to policies in its seats (its ``POLICY_KEYS``: the observation
-and the impression's predicted click rate, the own fatigue, the return on ad spend, and whether an ally is left the
-impression) along the last axis, whatever axes lead. Their action is (bid, target_stage, intensity), which passes through
-the same effective-bid rule as a learner's: inside their stages they target the customer's own, else their first.
+They read the 24 entries that a Retargeting market shows to policies in its seats (its ``POLICY_KEYS``: the
+observation and the impression's predicted click rate, the own fatigue, the return on ad spend, and whether an ally is
+left the impression) along the last axis, whatever axes lead. Their action is (bid, target_stage, intensity), which
+passes through the same effective-bid rule as a learner's: inside their stages they target the customer's own, else
+their first.
 """
 
 from __future__ import annotations
@@ -248,9 +249,19 @@ def _formula(
     intensity: float | list[float] = 1.0,
     adaptive: bool = False,
 ) -> BidFormula:
-    tables = [jnp.broadcast_to(jnp.float32(table), len(Stage)) for table in map(jnp.array, (base, recency, slope))]
-    rest = [jnp.broadcast_to(jnp.asarray(table, jnp.float32), len(Stage)) for table in (power, intensity)]
-    return BidFormula(*tables, *rest, _mask(stages), jnp.int32(stages[0]), jnp.asarray(adaptive))
+    def table(value: float | list[float]) -> Float[Array, "stages"]:
+        return jnp.broadcast_to(jnp.asarray(value, jnp.float32), (len(Stage),))
+
+    return BidFormula(
+        base=table(base),
+        recency=table(recency),
+        slope=table(slope),
+        power=table(power),
+        intensity=table(intensity),
+        stages=_mask(stages),
+        first_stage=jnp.int32(stages[0]),
+        adaptive=jnp.asarray(adaptive),
+    )
 
 
 def _mask(stages: tuple[Stage, ...]) -> Bool[Array, "stages"]:

@@ -7,6 +7,8 @@ exponentials, of minutes, days and weeks, fitted to these shares and truncated a
 
 from __future__ import annotations
 
+import math
+
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
@@ -17,6 +19,10 @@ from rtb_envs.users.exact import pick
 WEIGHTS = (0.345, 0.154, 0.501)
 MEAN_HOURS = (0.355, 24.6, 319.0)
 LONGEST_HOURS = 720.0
+_WITHIN = tuple(-math.expm1(-LONGEST_HOURS / mean) for mean in MEAN_HOURS)
+"""Of each part what lies within the 30 days that the whole mixture is conditioned on."""
+_TOTAL = sum(weight * within for weight, within in zip(WEIGHTS, _WITHIN, strict=True))
+_SHARES = tuple(weight * within / _TOTAL for weight, within in zip(WEIGHTS, _WITHIN, strict=True))
 
 
 def conversion_delay(
@@ -24,12 +30,12 @@ def conversion_delay(
 ) -> Float[Array, "*batch"]:
     """Hours from click to conversion, in [0, 720], for two independent uniforms in (0, 1).
 
-    The first picks the part of the mixture, the second is its quantile, each part truncated at 720 hours.
+    The first picks the part of the mixture, the second is its quantile; the mixture is conditioned on 720 hours.
     """
     part_uniform = jnp.asarray(part_uniform)
-    part = jnp.where(part_uniform < WEIGHTS[0], 0, jnp.where(part_uniform < WEIGHTS[0] + WEIGHTS[1], 1, 2))
+    part = jnp.where(part_uniform < _SHARES[0], 0, jnp.where(part_uniform < _SHARES[0] + _SHARES[1], 1, 2))
     mean = pick(jnp.asarray(MEAN_HOURS, jnp.float32), part)
-    within = -jnp.expm1(-LONGEST_HOURS / mean)
+    within = pick(jnp.asarray(_WITHIN, jnp.float32), part)
     return jnp.minimum(-mean * jnp.log1p(-jnp.asarray(delay_uniform) * within), LONGEST_HOURS)
 
 
@@ -38,5 +44,5 @@ def share_within(hours: Float[ArrayLike, "*batch"]) -> Float[Array, "*batch"]:
     hours = jnp.clip(jnp.asarray(hours, jnp.float32), 0, LONGEST_HOURS)
     share: Array = jnp.zeros_like(hours)
     for weight, mean in zip(WEIGHTS, MEAN_HOURS, strict=True):
-        share = share + weight * jnp.expm1(-hours / mean) / jnp.expm1(jnp.float32(-LONGEST_HOURS / mean))
+        share = share - weight / _TOTAL * jnp.expm1(-hours / mean)
     return share

@@ -23,7 +23,7 @@ def pick(table: Shaped[Array, "entries"], index: Int[ArrayLike, "*batch"]) -> Sh
 def rounded(product: Float[ArrayLike, "*batch"]) -> Float[Array, "*batch"]:
     """A product >= 0 as the float it rounds to.
 
-    Some programs would add a bare product unrounded (fused multiply-add), and others would not: the maximum, which
-    changes nothing, keeps a market the same bits alone and in a batch.
+    Some programs would add a bare product unrounded (fused multiply-add) or multiply its factors in another order, and
+    others would not: the maximum, which changes nothing, keeps a market the same bits alone and in a batch.
     """
     return jnp.maximum(jnp.asarray(product), 0)

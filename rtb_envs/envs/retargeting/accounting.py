@@ -15,6 +15,7 @@ from rtb_envs.envs.retargeting.params import Params
 from rtb_envs.envs.retargeting.response import Response
 from rtb_envs.envs.retargeting.state import AgentTotals, MarketTotals, State
 from rtb_envs.users.attribution import WHOLE
+from rtb_envs.users.exact import rounded
 
 REVENUE_SCALE = 50.0
 """Dollars: a reward of 1 is a purchase's worth of profit."""
@@ -123,40 +124,35 @@ def booked(state: State, added: Entry, stage: Int[Array, ""]) -> State:
 
 def reward_of(state: State, added: Entry, params: Params) -> Reward:
     """The reward's terms for the opportunity just booked."""
-    profit = dollars(added.cost, added.revenue)
-    totals, window = state.agents, state.window
-    credit, new = AgentTotals(*added.agents).credit, AgentTotals(*added.agents).new_customer
-    spent = totals.cost.astype(float) * (1 / UNITS)
-    acquisition_cost = spent * WHOLE / jnp.maximum(totals.new_customer, 1).astype(float)
-    cac = jnp.minimum(acquisition_cost * (1 / CAC_TARGET), CAC_CAP)
+    totals, window, booked_now = state.agents, state.window, AgentTotals(*added.agents)
+    # Each term is one number of the market times one of the lane: a longer product might be taken in another order.
+    weights, new = params.reward_weights, rounded(booked_now.new_customer * (1 / WHOLE))
+    customers = jnp.maximum(totals.new_customer, 1).astype(float)
+    cac = jnp.minimum(totals.cost.astype(float) * (WHOLE / UNITS / CAC_TARGET) / customers, CAC_CAP)
     wins = state.ring_win.sum(dtype=jnp.int32)
-    own = rounded_share(state.ring_win, jnp.maximum(wins, 1)) - 1 / jnp.maximum(params.active.sum(), 2).astype(float)
-    recent = dollars(window.cost, window.revenue)
-    positive = jnp.maximum(_grid(recent), 0).sum()
-    share = jnp.clip(_grid(recent) / jnp.where(positive > 0, positive, 1), -1, 1)
-    weights = params.reward_weights
+    even = 1 / jnp.maximum(params.active.sum(), 2).astype(float)
+    share = _grid(state.ring_win / jnp.maximum(wins, 1).astype(float)) - even
+    recent = _grid(units(window.cost, window.revenue) * (1 / UNITS))
+    positive = jnp.maximum(recent, 0).sum()
+    profit_share = jnp.clip(recent / jnp.where(positive > 0, positive, 1), -1, 1)
     return Reward(
-        _grid(weights[0] * profit * (1 / REVENUE_SCALE)),
-        _grid(weights[1] * (credit * (1 / WHOLE))),
-        _grid(-weights[2] * cac * (new * (1 / WHOLE))),
-        _grid(weights[3] * jnp.where(wins > 0, own, 0)),
-        _grid(weights[4] * jnp.where(positive > 0, share, 0)),
+        _grid(units(added.cost, added.revenue) * (weights[0] * (1 / REVENUE_SCALE / UNITS))),
+        _grid(booked_now.credit * (weights[1] * (1 / WHOLE))),
+        _grid(-weights[2] * rounded(cac * new)),
+        _grid(weights[3] * jnp.where(wins > 0, share, 0)),
+        _grid(weights[4] * jnp.where(positive > 0, profit_share, 0)),
     )
 
 
-def dollars(cost: Int[Array, "*batch"], revenue: Int[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """Revenue in cents minus cost in money units, in dollars."""
-    whole = revenue * (UNITS // CENTS) - cost
-    return whole.astype(float) * (1 / UNITS)
-
-
-def rounded_share(part: Int[Array, "*batch"], whole: Int[Array, "*#batch"]) -> Float[Array, "*batch"]:
-    """``part / whole`` as a float."""
-    return _grid(part.astype(float) / whole.astype(float))
+def units(cost: Int[Array, "*batch"], revenue: Int[Array, "*batch"]) -> Float[Array, "*batch"]:
+    """Revenue in cents minus cost in money units, in money units."""
+    whole: Array = revenue * (UNITS // CENTS) - cost
+    return whole.astype(float)
 
 
 def _grid(value: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    return jnp.round(value * _GRID) * (1 / _GRID)
+    steps: Array = jnp.round(value * _GRID)
+    return steps * (1 / _GRID)
 
 
 def _split(amount: Int[Array, ""], credit: Int[Array, "agents"]) -> Int[Array, "agents"]:

@@ -62,7 +62,8 @@ def surcharge(price: Int[Array, "*batch"], rate: Int[Array, "*batch"]) -> Int[Ar
     Prices up to 20 dollars and rates up to 2 fit.
     """
     product = price.astype(jnp.uint32) * rate.astype(jnp.uint32)
-    return ((product + jnp.uint32(UNITS // 2)) // jnp.uint32(UNITS)).astype(jnp.int32)
+    rounded: Array = (product + jnp.uint32(UNITS // 2)) // jnp.uint32(UNITS)
+    return rounded.astype(jnp.int32)
 
 
 def hold_auction(

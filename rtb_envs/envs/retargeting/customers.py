@@ -52,7 +52,7 @@ def read(row: Float[Array, "*batch fields"], agents: int) -> Customer:
     touches = (rest.shape[-1] - 2 * agents) // 2
     ends = (agents, 2 * agents, 2 * agents + touches)
     who = rest[..., ends[1] : ends[2]].astype(jnp.int32)
-    return Customer(*scalars, rest[..., : ends[0]], rest[..., ends[0] : ends[1]], who, rest[..., ends[2] :])
+    return Customer(*(*scalars, rest[..., : ends[0]], rest[..., ends[0] : ends[1]], who, rest[..., ends[2] :]))
 
 
 def write(customer: Customer) -> Float[Array, "*batch fields"]:

@@ -97,8 +97,10 @@ class Drawn:
         words = jnp.concatenate(self.now.site(_RESPONSES).words(index), axis=1)
         # Kept as an array, where the compiler would hash again for each of the many who read it.
         uniform = lax.optimization_barrier(uniform_from_word(words))
-        one, two, *rest = (uniform[:, i] for i in range(12))
-        return Responses(normal_from_uniform(one), *rest[:2], normal_from_uniform(two), *rest[2:])
+        drawn = Responses(*(uniform[:, i] for i in range(len(Responses._fields))))
+        return drawn._replace(
+            ctr_noise=normal_from_uniform(drawn.ctr_noise), revenue=normal_from_uniform(drawn.revenue)
+        )
 
 
 def _index(word: Array, size: int) -> Int[Array, "*batch"]:

@@ -108,7 +108,8 @@ def act(
     def one(policy: Policy, stream: Stream, carry: Any, observation: Array) -> tuple[Array, Any]:
         return policy.act(stream, carry, observation)
 
-    actions, after, order = [], [], []
+    actions, after = [], []
+    order: list[int] = []
     for kind, policy, carry in zip(kinds, policies, carries, strict=True):
         members = np.asarray(kind.agents, np.int32)
         chosen, carry = jax.vmap(one, (kind.axis, 0, 0, 0))(policy, stream.step(members), carry, observation[members])

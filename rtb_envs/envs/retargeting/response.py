@@ -152,7 +152,7 @@ def respond(
 def _revenue(normal: Float[Array, ""], stage: Int[Array, ""], params: Params) -> Float[Array, ""]:
     """Log-normal dollars of a purchase whose mean is that of the stage."""
     response = params.response
-    mean = response.mean_revenue * pick(response.revenue_factor, stage)
+    mean = rounded(response.mean_revenue * pick(response.revenue_factor, stage))
     sigma = response.revenue_sigma
     return mean * jnp.exp(sigma * normal) * jnp.exp(-0.5 * sigma * sigma)
 
@@ -172,7 +172,7 @@ def _moved(
 ) -> Customer:
     """The customer after the interaction, in the stage that it has then. ``browsed``: a click without a conversion."""
     response = params.response
-    dollars = cents.astype(float) * (1 / CENTS)
+    dollars = rounded(cents.astype(float) * (1 / CENTS))
     idle = hours - customer.last_activity
     visits = customer.visits + 1
     purchases = customer.purchases + purchase
@@ -183,7 +183,7 @@ def _moved(
     return customer._replace(
         visits=visits,
         purchases=purchases,
-        total_spent=customer.total_spent + rounded(dollars),
+        total_spent=customer.total_spent + dollars,
         last_activity=hours,
         cart_value=cart,
         lifetime_value=jnp.where(purchase, value, customer.lifetime_value),
