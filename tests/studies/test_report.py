@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from rtb_envs import cli
 from rtb_envs.studies.report import pictures
-from rtb_envs.studies.report.agent_metrics import agent_metrics
+from rtb_envs.studies.report.agent_metrics import agent_metrics, ghost_ad_lift, market_metrics
 from rtb_envs.studies.report.charts import Line, LineChart
 from rtb_envs.studies.retargeting.tables import Recording
 from rtb_envs.users.lifecycle import STAGES
@@ -43,6 +43,7 @@ def agents(policies=("aggressive", "adaptive")):
                     "attributed_purchases": 2.0 * active,
                     "new_customers": 1.0 * active,
                     "lifetime_value": 36.0 * active,
+                    "yielded": 100 * step * (index == 1),
                     "remaining_budget": 100 - 20.0 * active,
                     "playing": True,
                 }
@@ -71,7 +72,23 @@ def episode(policies=("aggressive", "adaptive")):
             "stage_opportunities": [0] * 6 + [100, 100, 100, 100, 50, 50] + [200, 200, 200, 200, 100, 100],
         }
     )
-    return Recording(agents(policies), bids, journey)
+    market = pl.DataFrame(
+        {
+            "opportunities": [0, 500, 1_000],
+            "hours": [0.0, 12.0, 24.0],
+            "publisher_revenue": [0.0, 16.0, 32.0],
+            "surcharge": [0.0, 4.0, 8.0],
+            "sold": [0, 50, 100],
+            "purchases": [0, 60, 120],
+            "organic_purchases": [0, 58, 116],
+            "purchase_revenue": [0.0, 3_000.0, 6_000.0],
+            "departures": [0, 75, 150],
+            "exposed": [0, 400, 800],
+            "exposed_purchases": [0, 55, 110],
+            "masked_purchases": [0, 50, 100],
+        }
+    )
+    return Recording(agents(policies), bids, market, journey)
 
 
 SETTINGS = {"env": "AdAuction-v0", "algo": "ppo", "seed": 7}
@@ -137,6 +154,7 @@ def test_a_recorded_episode_gives_one_page_that_loads_nothing(tmp_path):
     assert not re.search(r"<(script|link|img|iframe)[^>]*(src|href)=", markup)
     assert "An episode of Retargeting: 1,000 opportunities in 1.0 days" in page
     assert titles(tmp_path / "report" / "report.html") == [
+        "All agents together",
         "Each agent&#x27;s episode",
         "Spend, revenue and profit",
         "Rates of the agents",
@@ -151,7 +169,7 @@ def test_a_recorded_episode_gives_one_page_that_loads_nothing(tmp_path):
 
 
 def test_the_metrics_of_an_agent_are_the_ratios_of_its_totals():
-    first, second = agent_metrics(agents())
+    first, second = agent_metrics(episode())
     expected = {
         "profit": 80.0,
         "roas": 3.0,
@@ -160,14 +178,22 @@ def test_the_metrics_of_an_agent_are_the_ratios_of_its_totals():
         "cpc": 40 / 20,
         "cac": 40 / 2,
         "win_rate": 100 / 400,
-        "price_to_bid": 32 / 64,
+        "price_over_bid": 32 / 64,
         "market_share": 1.0,
         "lifetime_value": 72 / 4,
     }
     assert {name: first.values[name] for name in expected} == pytest.approx(expected)
-    undefined = ("roas", "ctr", "cvr", "cpc", "cac", "price_to_bid", "lifetime_value")
+    undefined = ("roas", "ctr", "cvr", "cpc", "cac", "price_over_bid", "lifetime_value")
     assert all(second.values[name] is None for name in undefined)
     assert second.values["win_rate"] == second.values["market_share"] == 0
+    assert second.values["cooperation"] == 200 / 1_000
+
+
+def test_the_figures_of_the_market_are_those_of_all_agents_and_the_lift_is_that_of_the_counts():
+    figures = market_metrics(episode())
+    expected = {"roas": 3.0, "ctr": 0.2, "profit": 80.0, "fill_rate": 0.1, "churn_rate": 0.15, "later_share": 0.25}
+    assert {name: figures[name] for name in expected} == pytest.approx(expected)
+    assert ghost_ad_lift(episode()).lift == pytest.approx(0.1)
 
 
 def test_the_metrics_are_written_as_parquet_and_csv(tmp_path):

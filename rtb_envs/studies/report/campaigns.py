@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import polars as pl
 
-from rtb_envs.studies.report.agent_metrics import AgentMetrics, agent_metrics
+from rtb_envs.studies.report.agent_metrics import AgentMetrics, agent_metrics, ghost_ad_lift, market_metrics
 from rtb_envs.studies.report.charts import BarChart, HeatMap, Line, LineChart, Section, TextTable
 from rtb_envs.studies.retargeting.tables import Recording
 from rtb_envs.users.lifecycle import STAGES
@@ -15,19 +17,33 @@ MEASURES = {
     "revenue ($)": ("revenue", 2),
     "of that, arriving after the episode ($)": ("revenue_later", 2),
     "profit ($)": ("profit", 2),
-    "budget left ($)": ("remaining_budget", 2),
+    "budget spent (%)": ("budget_used", 1),
     "ROAS ($/$)": ("roas", 2),
     "CTR (%)": ("ctr", 2),
     "CVR (%)": ("cvr", 2),
     "CPC ($)": ("cpc", 2),
     "CAC ($)": ("cac", 2),
     "win rate (%)": ("win_rate", 1),
-    "price/bid (%)": ("price_to_bid", 1),
+    "price/bid (%)": ("price_over_bid", 1),
     "market share (%)": ("market_share", 1),
+    "cooperation (% of opportunities)": ("cooperation", 1),
     "mean LTV ($)": ("lifetime_value", 2),
 }
 """Row of the table of agents -> metric, decimals."""
-_PERCENT = {"ctr", "cvr", "win_rate", "price_to_bid", "market_share"}
+MARKET_MEASURES = {
+    "profit ($)": ("profit", 2),
+    "ROAS ($/$)": ("roas", 2),
+    "CTR (%)": ("ctr", 2),
+    "CVR (%)": ("cvr", 2),
+    "CPC ($)": ("cpc", 2),
+    "CAC ($)": ("cac", 2),
+    "impressions sold (% of opportunities)": ("fill_rate", 1),
+    "churn (customers leaving, % of opportunities)": ("churn_rate", 1),
+    "revenue that arrives after the episode (%)": ("later_share", 1),
+}
+"""Row of the table of the market -> metric, decimals."""
+_MARKET_PERCENT = {"fill_rate", "churn_rate", "later_share"}
+_PERCENT = {"ctr", "cvr", "win_rate", "price_over_bid", "market_share", "cooperation", "budget_used"}
 
 
 def lead(episode: Recording) -> str:
@@ -38,9 +54,10 @@ def lead(episode: Recording) -> str:
 
 def sections(episode: Recording) -> list[Section]:
     """Every section that the episode allows."""
-    metrics = agent_metrics(episode.agents)
+    metrics = agent_metrics(episode)
     names = display_names(episode.agents)
     return [
+        Section("The market", (_market(episode),)),
         Section("The agents compared", (_table(metrics, names), _money(metrics, names), _rates(metrics, names))),
         Section("Money over time", (_roas(episode, names), _revenue_against_spend(episode, names))),
         Section("The customer journey", (_stages(episode), _funnel(metrics, names))),
@@ -55,6 +72,21 @@ def display_names(agents: pl.DataFrame) -> dict[str, str]:
     return {agent: policy if policies.count(policy) == 1 else f"{policy} ({agent})" for agent, policy in pairs}
 
 
+def _market(episode: Recording) -> TextTable:
+    figures, lift = market_metrics(episode), ghost_ad_lift(episode)
+    rows = [
+        (label, _cell(figures[key], digits, key in _PERCENT | _MARKET_PERCENT))
+        for label, (key, digits) in MARKET_MEASURES.items()
+    ]
+    effect = "–" if lift is None else f"{100 * lift.lift:,.1f} ± {100 * lift.standard_error:,.1f}"
+    return TextTable(
+        "All agents together",
+        ("measure", "value"),
+        (*rows, ("lift of purchases without a click by ads (%)", effect)),
+        "The lift compares the same customers and draws with the exposure masked (ghost ads), ± its standard error.",
+    )
+
+
 def _table(metrics: list[AgentMetrics], names: dict[str, str]) -> TextTable:
     rows = [
         (label, *(_cell(one.values[key], digits, key in _PERCENT) for one in metrics))
@@ -65,12 +97,12 @@ def _table(metrics: list[AgentMetrics], names: dict[str, str]) -> TextTable:
         ("measure", *(names[one.agent] for one in metrics)),
         tuple(rows),
         "Revenue is what attribution credits to the agent. CTR: clicks per impression; CVR: purchases per click; CAC: "
-        "spend per new customer; market share: of all agents' attributed revenue.",
+        "spend per new customer; market share: of all impressions won; cooperation: left to an ally.",
     )
 
 
 def _cell(value: float | None, digits: int, is_percent: bool) -> str:
-    return "–" if value is None else f"{value * (100 if is_percent else 1):,.{digits}f}"
+    return "–" if value is None or math.isnan(value) else f"{value * (100 if is_percent else 1):,.{digits}f}"
 
 
 def _money(metrics: list[AgentMetrics], names: dict[str, str]) -> BarChart:

@@ -63,7 +63,7 @@ def _write(files: RunFiles, folder: Path, format: str, refresh_seconds: int | No
     written: list[Path] = []
     if files.episode is not None:
         sections += campaigns.sections(files.episode)
-        written += write_metrics(files.episode.agents, folder)
+        written += write_metrics(files.episode, folder)
     if not sections and refresh_seconds is None:
         raise ReportError(f"{files.path} has nothing to report yet: --watch waits for it")
     if format == "html":

@@ -27,7 +27,6 @@ from rtb_envs.users.attribution import WHOLE
 from rtb_envs.users.lifecycle import STAGES
 
 HOURS_A_DAY = 24
-_CREDIT = 1 / WHOLE
 
 
 class _Bids(NamedTuple):
@@ -76,6 +75,7 @@ class Recorder:
         self._key = key
         self._carry = jit(partial(_begin, market, self._policies))(key, self._params)
         self._agents: list[pl.DataFrame] = []
+        self._market_rows: list[pl.DataFrame] = []
         self._journey: list[pl.DataFrame] = []
 
     def compile(self) -> None:
@@ -92,37 +92,16 @@ class Recorder:
 
     def recording(self) -> Recording:
         """What was recorded so far."""
-        return Recording(pl.concat(self._agents), self._bids(), pl.concat(self._journey))
+        return Recording(pl.concat(self._agents), self._bids(), pl.concat(self._market_rows), pl.concat(self._journey))
 
     def _note(self) -> pl.DataFrame:
+        """Write down where the episode is; the agents' rows."""
         state = jax.device_get(self._carry.state)
-        totals = state.agents
-        time = {"opportunities": int(state.t), "hours": float(state.hours)}
-        rows = pl.DataFrame(
-            {
-                "agent": list(self._market.agents),
-                "policy": list(self._labels),
-                "cost": totals.cost / UNITS,
-                "surcharge": totals.surcharge / UNITS,
-                "revenue": totals.revenue / CENTS,
-                "revenue_later": totals.revenue_later / CENTS,
-                "bids": totals.bid,
-                "wins": totals.win,
-                "won_bids": totals.won_bid / CENTS,
-                "clicks": totals.click,
-                "conversions": totals.conversion,
-                "attributed_purchases": totals.credit * _CREDIT,
-                "new_customers": totals.new_customer * _CREDIT,
-                "lifetime_value": totals.lifetime_value / CENTS,
-                "remaining_budget": state.remaining_budget / UNITS,
-                "playing": state.playing,
-            }
-        ).select(*(pl.lit(value).alias(name) for name, value in time.items()), pl.all())
+        rows = _at(state, _agent_columns(state, self._market.agents, self._labels))
         stages = {"stage": list(STAGES), "customers": state.stage_count, "stage_opportunities": state.stage_opportunity}
         self._agents.append(rows)
-        self._journey.append(
-            pl.DataFrame(stages).select(*(pl.lit(value).alias(name) for name, value in time.items()), pl.all())
-        )
+        self._market_rows.append(_at(state, _market_columns(state)))
+        self._journey.append(_at(state, stages))
         return rows
 
     def _bids(self) -> pl.DataFrame:
@@ -141,6 +120,51 @@ class Recorder:
             }
         )
         return frame.filter(pl.col("opportunities") > 0)
+
+
+def _at(state: State, columns: dict[str, Any]) -> pl.DataFrame:
+    """Rows of a table, with the time first."""
+    time = {"opportunities": int(state.t), "hours": float(state.hours)}
+    return pl.DataFrame(columns).select(*(pl.lit(value).alias(name) for name, value in time.items()), pl.all())
+
+
+def _agent_columns(state: State, agents: Sequence[str], labels: Sequence[str]) -> dict[str, Any]:
+    totals = state.agents
+    return {
+        "agent": list(agents),
+        "policy": list(labels),
+        "cost": totals.cost / UNITS,
+        "surcharge": totals.surcharge / UNITS,
+        "revenue": totals.revenue / CENTS,
+        "revenue_later": totals.revenue_later / CENTS,
+        "bids": totals.bid,
+        "wins": totals.win,
+        "won_bids": totals.won_bid / CENTS,
+        "clicks": totals.click,
+        "conversions": totals.conversion,
+        "attributed_purchases": totals.credit / WHOLE,
+        "new_customers": totals.new_customer / WHOLE,
+        "lifetime_value": totals.lifetime_value / CENTS,
+        "yielded": totals.yielded,
+        "remaining_budget": state.remaining_budget / UNITS,
+        "playing": state.playing,
+    }
+
+
+def _market_columns(state: State) -> dict[str, Any]:
+    totals = state.market
+    return {
+        "publisher_revenue": [float(totals.publisher_revenue) / UNITS],
+        "surcharge": [float(totals.surcharge) / UNITS],
+        "sold": [int(totals.sold)],
+        "purchases": [int(totals.purchase)],
+        "organic_purchases": [int(totals.organic_purchase)],
+        "purchase_revenue": [float(totals.purchase_revenue) / CENTS],
+        "departures": [int(totals.departure)],
+        "exposed": [int(totals.exposed)],
+        "exposed_purchases": [int(totals.exposed_purchase)],
+        "masked_purchases": [int(totals.masked_purchase)],
+    }
 
 
 def _begin(market: Retargeting, policies: tuple[Policy, ...], key: Array, params: Params) -> _Carry:

@@ -3,6 +3,7 @@
 =====================  ============================================================================================
 ``agents.parquet``     a row for each agent every so many opportunities: totals of the episode so far
 ``bids.parquet``       a row for each agent, stage of the customer and hour of the day: opportunities, mean bid, wins
+``market.parquet``     a row every so many opportunities: totals of the market
 ``journey.parquet``    a row for each stage every so many opportunities: customers in it, opportunities of it so far
 =====================  ============================================================================================
 
@@ -18,15 +19,16 @@ import polars as pl
 
 from rtb_envs.files import write_parquet
 
-TABLES = ("agents", "bids", "journey")
+TABLES = ("agents", "bids", "market", "journey")
 
 
 @dataclass(frozen=True)
 class Recording:
-    """The three tables of an episode."""
+    """The tables of an episode."""
 
     agents: pl.DataFrame
     bids: pl.DataFrame
+    market: pl.DataFrame
     journey: pl.DataFrame
 
     def write(self, folder: Path) -> None:
