@@ -123,7 +123,7 @@ class Seat(Environment[SeatParams[Any], SeatState, SeatNoise]):
     def transition(
         self, state: SeatState, action: Array, noise: SeatNoise, params: SeatParams[Any]
     ) -> tuple[SeatState, Array, Array, Array, Info]:
-        actions, carries = self._actions(state, action, noise.rivals, params)
+        actions, carries = self.actions(state, action, noise.rivals, params)
         result = self.core.transition(state.market, actions, noise.market, params.market)
         market, reward, terminated, truncated, info = result
         i = self._index
@@ -133,10 +133,13 @@ class Seat(Environment[SeatParams[Any], SeatState, SeatNoise]):
     def observe(self, state: SeatState, params: SeatParams[Any]) -> Array:
         return self.core.observe(state.market, params.market)[self._index]
 
-    def _actions(
+    def actions(
         self, state: SeatState, action: Array, stream: Stream, params: SeatParams[Any]
     ) -> tuple[Array, tuple[Any, ...]]:
-        """Everyone's actions [agents, ...] and the rivals' next carries."""
+        """Everyone's actions [agents, ...] when the seat's is ``action``, and the rivals' next carries.
+
+        ``stream`` is the rivals' of the step, as in ``SeatNoise``.
+        """
         observation = self.core.policy_observation(state.market, params.market)
 
         def act(policy: Policy, stream: Stream, carry: Any, observation: Array) -> tuple[Array, Any]:
