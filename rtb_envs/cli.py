@@ -30,6 +30,9 @@ SUB_COMMANDS: dict[str, SubCommand] = {
     "market": SubCommand(
         "rtb_envs.studies.marketplace.commands:app", "Exchange, direct trade or ledger: run and compare."
     ),
+    "ctr": SubCommand("rtb_envs.studies.ctr.commands:app", "Click rates from a log of impressions."),
+    "demo": SubCommand("rtb_envs.studies.retargeting.demo:app", "Watch rules compete for customers."),
+    "report": SubCommand("rtb_envs.studies.report.commands:app", "A run as a page, pictures and tables."),
 }
 
 

@@ -65,7 +65,7 @@ ROOMS = {
     "rtbgym": {"adapters", "render", *SIMULATORS},
     # The command line imports its sub-commands, which are studies, by name when they are called.
     "cli": set(),
-    "studies": STUDIES | {"cli"},
+    "studies": {"cli", *STUDIES},
 }
 
 LEARNING_LIBRARIES = {"flax", "optax", "orbax", "torch", "d3rlpy"}
