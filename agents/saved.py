@@ -21,6 +21,7 @@ from agents.distributions import Actions, BoxActions, DiscreteActions
 from agents.memory import Memory
 from agents.network_policy import NetworkPolicy, PolicySpec
 from rtb_envs import compile
+from rtb_envs.files import whole_or_nothing
 
 FILE_NAME = "policy.npz"
 FORMAT = 1
@@ -86,12 +87,10 @@ def save(policy: NetworkPolicy, run_dir: str | os.PathLike[str]) -> Path:
     """Write ``policy`` into the folder ``run_dir``, whole or not at all; returns the file's path."""
     path = Path(run_dir) / FILE_NAME
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.unfinished{path.suffix}")
     arrays = {name: np.asarray(leaf) for name, leaf in _named_leaves(policy)}
     spec = json.dumps({"format": FORMAT, **asdict(policy.spec)})
-    with temporary.open("wb") as file:
+    with whole_or_nothing(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, allow_pickle=False, **{_SPEC: np.array(spec)}, **arrays)
-    temporary.replace(path)
     return path
 
 

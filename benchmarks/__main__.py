@@ -59,7 +59,7 @@ def main(
         log.print(f"error: {error}", style="red")
         raise typer.Exit(FAILED) from None
     # Only now: they load JAX, whose threads should not run beside the measurements.
-    from training.run import write_json
+    from rtb_envs.files import write_json
     from training.system import describe
 
     results = {**describe(), "load_average_1min": load, "is_quiet": is_quiet, **measured}

@@ -24,10 +24,22 @@ LOCAL_PACKAGES = {*PACKAGES, "tests"}
 
 # Room of rtb_envs (a module, or a folder with all that is in it) -> the rooms it may import. From the ground up: a
 # room names only rooms above it in this table. The package itself, rtb_envs/__init__.py, is the roof.
-GROUND = {"validation", "random", "compile"}
+GROUND = {"validation", "random", "compile", "files"}
 SIMULATORS = {"auctions", "users", "policies", "core", "multi_agent", "seat", "envs", *GROUND}
+STUDIES = {
+    "rtbgym",
+    "adapters",
+    "off_policy",
+    "rollouts",
+    "logs",
+    "render",
+    "metrics",
+    "intervals",
+    "pages",
+} | SIMULATORS
 ROOMS = {
     "validation": set(),
+    "files": set(),
     "registry": {"validation"},
     "random": {"validation"},
     "compile": {"validation"},
@@ -38,6 +50,8 @@ ROOMS = {
     "multi_agent": {"core", "registry", *GROUND},
     "seat": {"policies", "core", "multi_agent", *GROUND},
     "envs": SIMULATORS - {"envs"},
+    "intervals": GROUND,
+    "pages": GROUND,
     "metrics": GROUND,
     "render": {"core", *GROUND},
     "logs": {"core", "registry", *GROUND},
@@ -47,12 +61,13 @@ ROOMS = {
     "auto_bidding_v0": {"adapters"},
     "contextual_auction_v0": {"adapters"},
     "rtbgym": {"adapters", "render", *SIMULATORS},
-    "studies": {"rtbgym", "adapters", "off_policy", "rollouts", "logs", "render", "metrics", *SIMULATORS},
-    "cli": {"studies", "rtbgym", "adapters", "off_policy", "rollouts", "logs", "render", "metrics", *SIMULATORS},
+    # The command line imports its sub-commands, which are studies, by name when they are called.
+    "cli": set(),
+    "studies": STUDIES,
 }
 
 LEARNING_LIBRARIES = {"flax", "optax", "orbax", "torch", "d3rlpy"}
-LOADED_ONLY_ON_USE = {"jax", "jaxlib", "flax", "optax", "orbax", "torch", "matplotlib", "polars", "minari"}
+LOADED_ONLY_ON_USE = {"jax", "jaxlib", "flax", "optax", "orbax", "torch", "matplotlib", "polars", "minari", "plotly"}
 MAX_LINES = 300
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 import agents
 from agents import registry
 from agents.network_policy import NetworkPolicy
+from rtb_envs.files import write_json
 from rtb_envs.random import EVALUATE
 from training import curriculum, held_out, pictures, report, system
 from training.baselines import tuned_rules
@@ -23,7 +24,7 @@ from training.interruption import Interruption
 from training.loading import ConfigurationError
 from training.metrics import VALIDATION, read_table
 from training.progress import ProgressBar
-from training.run import RunError, RunFolder, write_json
+from training.run import RunError, RunFolder
 from training.settings import Settings
 from training.trainer import Trainer, restore_best
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from rtb_envs.intervals import CONFIDENCE, mean, ratio_of_sums
 from rtb_envs.policies.policy import Policy
 from training.evaluation import Bounds, Episodes, Floats, Judge
-from training.intervals import CONFIDENCE, mean, ratio_of_sums
 
 UNITS = {
     "episode_expected_conversion": "expected conversions",

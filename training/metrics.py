@@ -14,7 +14,8 @@ from typing import Any
 import polars as pl
 from tensorboardX import SummaryWriter
 
-from training.run import RunFolder, write_atomically
+from rtb_envs.files import write_atomically
+from training.run import RunFolder
 
 METRICS, VALIDATION = "metrics", "validation"
 Row = Mapping[str, float | int | str]

@@ -15,8 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from training.intervals import mean
-from training.run import RunFolder, write_atomically
+from rtb_envs.files import write_atomically
+from rtb_envs.intervals import mean
+from training.run import RunFolder
 
 Results = dict[str, Any]
 LEARNER_COLOR = "#1f4e9c"

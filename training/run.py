@@ -21,31 +21,17 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rtb_envs.files import write_json
+
 
 class RunError(Exception):
     """A run folder cannot serve as asked; the message is one clear line."""
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Have ``write`` fill a temporary neighbour of ``path`` (same suffix), then rename it into place.
-
-    One process at a time writes a run, so the name is fixed, and what a killed process leaves is overwritten.
-    """
-    temporary = path.with_name(f".{path.stem}.unfinished{path.suffix}")
-    write(temporary)
-    temporary.replace(path)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON, atomically; NaN and infinities are refused by a ValueError."""
-    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from agents import registry
 from benchmarks import report
 from benchmarks.pacing import markets, methods, pictures, session, summary, tables
 from benchmarks.pacing.playing import Sizes
+from rtb_envs.files import write_json
 from training import system
-from training.run import RunError, write_json
+from training.run import RunError
 
 FAILED, REFUSED = 1, 2
 QUICK = {"seeds": 2, "episodes": 8, "tuning_episodes": 8}

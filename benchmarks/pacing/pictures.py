@@ -15,8 +15,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from rtb_envs.files import write_atomically
 from training.pictures import DPI, LEARNER_COLOR, RULE_COLORS, STYLE
-from training.run import write_atomically
 
 Summary = dict[str, Any]
 RULE_COLOR = "#7a8794"

@@ -12,7 +12,8 @@ from benchmarks.pacing.cells import run_cell
 from benchmarks.pacing.markets import Market
 from benchmarks.pacing.methods import Rule
 from benchmarks.pacing.playing import Sizes
-from training.run import RunError, write_json
+from rtb_envs.files import write_json
+from training.run import RunError
 
 Log = Callable[[str], None]
 

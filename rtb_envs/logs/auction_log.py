@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rtb_envs.files import write_parquet
 from rtb_envs.logs.episode_log import AnyArray
-from rtb_envs.logs.files import write_parquet
 
 if TYPE_CHECKING:
     import polars

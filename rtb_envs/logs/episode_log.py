@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rtb_envs.logs.files import write_parquet
+from rtb_envs.files import write_parquet
 
 if TYPE_CHECKING:
     import gymnasium

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtb_envs import validation
+from rtb_envs.files import whole_or_nothing
 from rtb_envs.logs.episode_log import AnyArray, EpisodeLog
-from rtb_envs.logs.files import whole_or_nothing
 
 if TYPE_CHECKING:
     from pathlib import Path

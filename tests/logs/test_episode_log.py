@@ -8,7 +8,6 @@ import pytest
 from gymnasium import spaces
 
 from rtb_envs.logs import EpisodeLog
-from rtb_envs.logs.files import whole_or_nothing
 
 
 @pytest.fixture
@@ -72,22 +71,3 @@ def test_a_parquet_file_holds_the_frame_and_is_replaced(log, tmp_path):
         path = written.to_parquet(tmp_path / "deep" / "log.parquet")
         assert polars.read_parquet(path).equals(written.frame())
     assert [file.name for file in path.parent.iterdir()] == ["log.parquet"]
-
-
-@pytest.mark.parametrize("kind", ["file", "folder"])
-def test_a_write_that_fails_leaves_nothing_new(tmp_path, kind):
-    (tmp_path / "kept").write_text("before")
-
-    def write():
-        with whole_or_nothing(tmp_path / "kept") as unfinished:
-            if kind == "file":
-                unfinished.write_text("half")
-            else:
-                unfinished.mkdir()
-                (unfinished / "part").write_text("half")
-            raise RuntimeError("disk")
-
-    with pytest.raises(RuntimeError, match="disk"):
-        write()
-    assert [file.name for file in tmp_path.iterdir()] == ["kept"]
-    assert (tmp_path / "kept").read_text() == "before"

@@ -1,8 +1,6 @@
-import json
-
 import pytest
 
-from training.run import RunError, RunFolder, write_atomically, write_json
+from training.run import RunError, RunFolder
 
 SETTINGS = {"seed": 0, "stage1": {"iterations": 3}}
 
@@ -77,26 +75,3 @@ def test_a_folder_without_readable_settings_is_no_run(folder, text):
         folder.settings.write_text(text, encoding="utf-8")
     with pytest.raises(RunError, match="is not the folder of a run"):
         folder.read_settings()
-
-
-def test_a_file_that_fails_while_it_is_written_leaves_the_old_one(tmp_path):
-    path = tmp_path / "table.csv"
-    write_atomically(path, lambda temporary: temporary.write_text("old"))
-
-    def fail(temporary):
-        temporary.write_text("ne")
-        raise OSError("no space left")
-
-    with pytest.raises(OSError, match="no space left"):
-        write_atomically(path, fail)
-    assert path.read_text() == "old"
-    write_atomically(path, lambda temporary: temporary.write_text("new"))
-    assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("table.csv", "new")]
-
-
-def test_json_never_holds_what_is_no_json(tmp_path):
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(tmp_path / "results.json", {"share": float("nan")})
-    assert list(tmp_path.iterdir()) == []
-    write_json(tmp_path / "results.json", {"share": 0.1})
-    assert json.loads((tmp_path / "results.json").read_text()) == {"share": 0.1}

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from training.intervals import mean, ratio_of_sums
+from rtb_envs.intervals import mean, ratio_of_sums
 
 SAMPLES = 10_000
 

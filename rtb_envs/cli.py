@@ -1,0 +1,86 @@
+"""The command line ``rtb``: what a user asks of the simulators, a sub-command each.
+
+A sub-command is a typer application in a module of its own, which is imported when it is called: ``rtb --help`` loads
+neither JAX nor any other heavy library. Exit codes: 0 done, 1 a result that the command is there to report as bad,
+2 wrong arguments or input (one line an error on standard error), 130 stopped by the user.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from typing import Any, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+
+REFUSED, STOPPED = 2, 130
+
+
+class SubCommand(NamedTuple):
+    """Where a sub-command is ("module:application"), and what ``rtb --help`` says of it."""
+
+    application: str
+    help: str
+
+
+SUB_COMMANDS: dict[str, SubCommand] = {}
+
+
+class _LazyGroup(TyperGroup):
+    """The sub-commands of the table, each loaded when it is asked for by name."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(SUB_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in SUB_COMMANDS:
+            return None
+        module, _, name = SUB_COMMANDS[cmd_name].application.partition(":")
+        return typer.main.get_command(getattr(importlib.import_module(module), name))
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, SUB_COMMANDS[name].help) for name in self.list_commands(ctx)])
+
+
+app = typer.Typer(
+    cls=_LazyGroup,
+    name="rtb",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def _rtb() -> None:
+    """Simulate advertising auctions, budgets and customer journeys."""
+
+
+def refuse(*errors: object) -> typer.Exit:
+    """Say each of ``errors`` in a line of its own on standard error; the exit to raise then."""
+    for error in errors:
+        typer.echo(f"error: {error}", err=True)
+    return typer.Exit(REFUSED)
+
+
+def need_extra(extra: str, *modules: str) -> None:
+    """Refuse unless every one of ``modules`` can be imported; the line names the extra that brings them."""
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    if missing:
+        raise refuse(f'{", ".join(missing)} is not installed: pip install "rtb-envs[{extra}]"')
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C ends it without a traceback."""
+    try:
+        app(prog_name="rtb")
+    except KeyboardInterrupt:
+        sys.exit(STOPPED)
+
+
+if __name__ == "__main__":
+    main()
