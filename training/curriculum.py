@@ -6,7 +6,6 @@ the whole run. The learner (network, normalisers, optimiser) is carried from sta
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
@@ -14,17 +13,9 @@ import jax
 
 import rtb_envs
 from rtb_envs.core import Environment
-from rtb_envs.envs.ad_auction import curriculum_options
 from training.checkpoints import Progress
+from training.programmes import programme_of
 from training.settings import EarlierStage, Settings
-
-StageOptions = Callable[[int], dict[str, Any]]
-# Environment id -> the options of its stages 1 to 3. Other environments take theirs from the settings alone.
-STAGE_OPTIONS: dict[str, StageOptions] = {
-    "AdAuction-v0": curriculum_options,
-    "AdAuctionDiscrete-v0": curriculum_options,
-    "AdAuctionAdjustment-v0": curriculum_options,
-}
 
 
 @dataclass(frozen=True)
@@ -80,7 +71,7 @@ def from_settings(settings: Settings) -> Curriculum:
     its own to which the settings give none, and for stages that differ in what is static.
     """
     sections = (settings.stage1, settings.stage2, settings.stage3)[: settings.curriculum]
-    own = STAGE_OPTIONS.get(settings.env)
+    own = programme_of(settings.env).stages
     if own is None and settings.curriculum > 1 and not all(section.options for section in sections):
         raise ValueError(
             f"env {settings.env!r} has no stages of its own: give stage1.options to stage{settings.curriculum}.options"

@@ -1,7 +1,7 @@
 """Who buys and what is sold: advertisers and slot types, and the default ones.
 
 Where a figure is published, its source is named; the others are this project's own assumptions, chosen such that
-prices lie in the range of open-web display ($1 to $5 a mille impressions, video above it).
+prices of display lie at some $2 to $7 a mille impressions, with video above it.
 """
 
 from __future__ import annotations
@@ -82,21 +82,21 @@ CLASSIC_SLOT_TYPES = (SlotType("display", viewability=0.7, floor_cpm=2.0),)
 # Click rates of display around iPinYou's .034 to .444 % an impression (Zhang et al., arXiv:1407.7073), here of a
 # viewable one; native and video above it, values per click and budgets: own assumptions.
 REAL_ADVERTISERS = (
-    Advertiser("retail", ctr=0.0016, value_per_click=1.40, format="banner", daily_budget=0.55),
-    Advertiser("travel", ctr=0.0011, value_per_click=1.90, format="banner", daily_budget=0.70),
-    Advertiser("telecom", ctr=0.0013, value_per_click=1.20, format="banner", quality=1.1),
-    Advertiser("games", ctr=0.0045, value_per_click=0.75, format="native", quality=0.9, daily_budget=0.80),
-    Advertiser("finance", ctr=0.0024, value_per_click=1.60, format="native", daily_budget=0.90),
-    Advertiser("news", ctr=0.0038, value_per_click=0.55, format="native", quality=1.2),
-    Advertiser("cars", ctr=0.0060, value_per_click=1.90, format="video", daily_budget=0.90),
-    Advertiser("films", ctr=0.0075, value_per_click=1.20, format="video"),
+    Advertiser("retail", ctr=0.0016, value_per_click=3.50, format="banner", daily_budget=0.15),
+    Advertiser("travel", ctr=0.0011, value_per_click=4.75, format="banner", daily_budget=0.20),
+    Advertiser("telecom", ctr=0.0013, value_per_click=3.00, format="banner", quality=1.1),
+    Advertiser("games", ctr=0.0045, value_per_click=1.88, format="native", quality=0.9, daily_budget=0.20),
+    Advertiser("finance", ctr=0.0024, value_per_click=4.00, format="native", daily_budget=0.25),
+    Advertiser("news", ctr=0.0038, value_per_click=1.38, format="native", quality=1.2),
+    Advertiser("cars", ctr=0.0060, value_per_click=4.75, format="video", daily_budget=0.50),
+    Advertiser("films", ctr=0.0075, value_per_click=3.00, format="video"),
 )
 # Viewability: desktop display 55 %, mobile web 48 %, in-app 80 % (WARC, about 2018); native between them: assumed.
 REAL_SLOT_TYPES = (
-    SlotType("leaderboard", viewability=0.55, floor_cpm=0.6, format="banner", share=0.35),
-    SlotType("mobile_banner", viewability=0.48, floor_cpm=0.4, format="banner", share=0.30),
-    SlotType("in_feed", viewability=0.65, floor_cpm=0.9, format="native", share=0.25),
-    SlotType("video", viewability=0.80, floor_cpm=3.0, format="video", share=0.10),
+    SlotType("leaderboard", viewability=0.55, floor_cpm=1.50, format="banner", share=0.35),
+    SlotType("mobile_banner", viewability=0.48, floor_cpm=1.00, format="banner", share=0.30),
+    SlotType("in_feed", viewability=0.65, floor_cpm=2.25, format="native", share=0.25),
+    SlotType("video", viewability=0.80, floor_cpm=7.50, format="video", share=0.10),
 )
 
 

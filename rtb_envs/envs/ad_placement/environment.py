@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import gymnasium
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +9,6 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from rtb_envs.core import Environment, Info, RenderPanel
-from rtb_envs.envs.ad_placement.auction import NOT_OPENED
 from rtb_envs.envs.ad_placement.config import OBSERVATION_KEYS, Config
 from rtb_envs.envs.ad_placement.event import Event, play_event
 from rtb_envs.envs.ad_placement.fixed_point import IMPRESSION_BITS, MICROS
@@ -169,9 +166,7 @@ class AdPlacement(Environment[Params, State, Noise]):
         impressions = state.recent_impressions.astype(float)
         micros = state.recent_revenue.astype(float)
         ecpm = micros * (1000.0 * (1 << IMPRESSION_BITS) / MICROS) / jnp.maximum(impressions, 1)
-        return jnp.where(
-            state.recent_impressions >= FORGOTTEN, ecpm, params.numbers.top_bid_cpm[state.slot_type]
-        )
+        return jnp.where(state.recent_impressions >= FORGOTTEN, ecpm, params.numbers.top_bid_cpm[state.slot_type])
 
     def _info(self, state: State, after: State, event: Event, params: Params) -> Info:
         counts, episode = event.counts, after.episode

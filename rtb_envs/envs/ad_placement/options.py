@@ -30,7 +30,7 @@ MAX_USER_TYPES = 64
 NO_BUDGET = 2**31 - 1
 _MARKET_DEFAULTS: dict[str, dict[str, float]] = {
     "classic": {"noise": 0.0, "fatigue_sensitivity": 0.3, "max_ecpm": 10.0},
-    "real": {"noise": 0.0002, "fatigue_sensitivity": 0.15, "max_ecpm": 20.0},
+    "real": {"noise": 0.0002, "fatigue_sensitivity": 0.3, "max_ecpm": 40.0},
 }
 
 
@@ -62,23 +62,25 @@ class Options:
     noise: float | None = None
     """Click rates are disturbed by a uniform number within +- this, 0 .. .05; None: 0, .0002."""
     fatigue_sensitivity: float | None = None
-    """s of exp(-s * pressure), 0 .. 2; None: .3, .15."""
+    """s of exp(-s * pressure), 0 .. 2; None: .3 in both."""
     # Users; of the real market only
     fatigue_floor: float = 0.4
     """Share of the click rate that no pressure takes away."""
-    pressure_half_life: float = 4.0
+    pressure_half_life: float = 2.0
     """Events in which a user forgets half of the pressure."""
-    leaving_hazard: float = 0.06
+    leaving_hazard: float = 0.02
     """Chance that an unpressed user's session ends after an event."""
-    annoyance_hazard: float = 0.012
-    """What each squared impression of pressure adds to it."""
-    arrival_rate: float = 0.15
+    patience: float = 2.0
+    """Pressure that drives nobody away, in impressions."""
+    annoyance_hazard: float = 0.1
+    """What each squared impression of pressure beyond ``patience`` adds to the chance."""
+    arrival_rate: float = 0.03
     """Chance that the next user is there in an event without one, on the day's average; by hour as traffic is."""
     user_ctr_factor: Any = None
     """Factor of each equally frequent type of user on click rates; None: (1,), (.6, .9, 1.1, 1.4)."""
     # The observation
     max_ecpm: float | None = None
-    """$ per mille that an observation of 1 stands for; None: 10, 20."""
+    """$ per mille that an observation of 1 stands for; None: 10, 40."""
     max_exposures: int = 50
     """Impressions of a session, and events of its age, that an observation of 1 stands for."""
     generator: Generator = "counter"
@@ -95,6 +97,7 @@ class Options:
             ("fatigue_floor", 0, 1, False),
             ("pressure_half_life", 0.1, 20, False),
             ("leaving_hazard", 0, 0.5, False),
+            ("patience", 0, 60, False),
             ("annoyance_hazard", 0, 0.5, False),
             ("arrival_rate", 0, 1, True),
             ("max_ecpm", 0, MAX_CPM, True),
@@ -127,7 +130,7 @@ class Options:
         formats = np.array([[buyer.format == kind.format for buyer in advertisers] for kind in slot_types])
         budgets = [NO_BUDGET if one.daily_budget is None else round(one.daily_budget * MICROS) for one in advertisers]
         names = ("hybrid_weight", "floor_multiplier", "noise", "fatigue_sensitivity", "fatigue_floor")
-        names += ("pressure_half_life", "leaving_hazard", "annoyance_hazard", "arrival_rate", "max_ecpm")
+        names += ("pressure_half_life", "leaving_hazard", "patience", "annoyance_hazard", "arrival_rate", "max_ecpm")
         return derive(
             Params(
                 horizon=jnp.asarray(self.horizon, jnp.int32),

@@ -32,6 +32,8 @@ class Derived:
     decay: Int[Array, ""]
     """Share of its pressure that a user keeps from event to event, in units of 2**-12."""
     fatigue_floor: Int[Array, ""]
+    patience: Int[Array, ""]
+    """In units of 2**-12 impressions."""
     leaving: Int[Array, ""]
     arriving: Int[Array, "24"]
     """Chances in an event, in units of 2**-30; that of arriving by the hour."""
@@ -74,8 +76,10 @@ class Params:
     """Events in which a user forgets half of the pressure."""
     leaving_hazard: Float[Array, ""]
     """Chance that an unpressed user's session ends after an event."""
+    patience: Float[Array, ""]
+    """Pressure that drives nobody away, in impressions."""
     annoyance_hazard: Float[Array, ""]
-    """What each squared impression of pressure adds to it."""
+    """What each squared impression of pressure beyond patience adds to the chance."""
     arrival_rate: Float[Array, ""]
     """Chance, on the day's average, that the next user is there in an event without one."""
     hour_weight: Float[Array, "24"]
@@ -133,6 +137,7 @@ def derive(params: Params) -> Params:
         top_bid_cpm=jnp.where(has_any, bid[best], 0),
         decay=jnp.floor(decay * 2.0**PRESSURE_BITS).astype(jnp.int32),
         fatigue_floor=probability(params.fatigue_floor),
+        patience=jnp.round(params.patience * 2.0**PRESSURE_BITS).astype(jnp.int32),
         leaving=probability(params.leaving_hazard),
         arriving=probability(jnp.clip(params.arrival_rate * params.hour_weight, 0, 1)),
         pressure_scale=params.num_slots / (1 - decay),

@@ -60,13 +60,11 @@ def first_visit(draw: Visit, params: Params, config: Config) -> Visitor:
     return Visitor(_slot_type(draw, params), here, here, _user_factor(draw, params), nothing, nothing, nothing)
 
 
-def next_visit(
-    state: State, impressions: Int[Array, ""], draw: Visit, params: Params, config: Config
-) -> Visitor:
+def next_visit(state: State, impressions: Int[Array, ""], draw: Visit, params: Params, config: Config) -> Visitor:
     """Who is there after an event with so many impressions.
 
-    A session ends with the chance ``leaving_hazard + annoyance_hazard * pressure**2``; the next user comes after a
-    number of events that is geometric with the hour's arrival rate. In the classic market nobody leaves.
+    A session ends with the chance ``leaving_hazard + annoyance_hazard * max(0, pressure - patience)**2``; the next
+    user comes after a number of events that is geometric with the hour's arrival rate. In the classic market nobody leaves.
     """
     exposures, age = state.exposures + impressions, state.session_age + 1
     slot_type = _slot_type(draw, params)
@@ -76,8 +74,8 @@ def next_visit(
     numbers = params.numbers
     shown = recovered(state.pressure, numbers.decay) + (impressions << PRESSURE_BITS)
     shown = jnp.minimum(shown, int(LARGEST_PRESSURE * 2**PRESSURE_BITS) - 1)
-    felt = fixed_point.pressure(shown)
-    annoyance = probability(jnp.minimum(params.annoyance_hazard * felt * felt, 0.5))
+    excess = fixed_point.pressure(jnp.maximum(shown - numbers.patience, 0))
+    annoyance = probability(jnp.minimum(params.annoyance_hazard * excess * excess, 0.5))
     uniform = probability(draw.session)
     leaves = state.has_user & (uniform < numbers.leaving + annoyance)
     # The hour of the event that the user would come in.
