@@ -108,7 +108,7 @@ def sell(offered: Candidates, floor_cpm: Float[Array, ""], params: Params, confi
 
 
 def _price(bid: Array, competing: Array, floor: Array, params: Params, config: Config) -> Int[Array, "slots"]:
-    """Micro-dollars per mille; the hybrid of two whole prices, so that its ends are exactly the second and the first."""
+    """Micro-dollars per mille; a hybrid of two whole prices, so that its ends are exactly the second and the first."""
     if config.pricing != "hybrid":
         return price_micros(clearing_price(bid, competing, config.pricing, floor))
     second = price_micros(clearing_price(bid, competing, "second_price", floor))

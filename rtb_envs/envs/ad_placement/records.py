@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 def event_records(env: AdPlacement, key: Array, state: State, action: Array, params: Params) -> dict[str, Any]:
     """The event that ``action`` begins in ``state``.
 
-    ``opened_slots``, ``filled_slots``, ``impressions``, ``clicks``: numbers. ``revenue_micros``: micro-dollars. ``pressure``: before the
-    event, in impressions. ``slot_type``: index. ``has_user``. ``session``: number, from 1. Of each slot [max_slots]: ``winner``, index of the
-    advertiser or -1; ``price_cpm``, $ per mille, NaN unless sold; ``reason``, index into ``auction.REASONS``;
-    ``seen``; ``clicked``.
+    ``opened_slots``, ``filled_slots``, ``impressions``, ``clicks``: numbers. ``revenue_micros``: micro-dollars.
+    ``pressure``: before the event, in impressions. ``slot_type``: index. ``has_user``. ``session``: number, from 1. Of
+    each slot [max_slots]: ``winner``, index of the advertiser or -1; ``price_cpm``, $ per mille, NaN unless sold;
+    ``reason``, index into ``auction.REASONS``; ``seen``; ``clicked``.
     """
     event = play_event(state, action, env.noise(key, state, params), params, env.config)
     is_filled = event.is_open & event.sale.is_sold

@@ -64,7 +64,8 @@ def next_visit(state: State, impressions: Int[Array, ""], draw: Visit, params: P
     """Who is there after an event with so many impressions.
 
     A session ends with the chance ``leaving_hazard + annoyance_hazard * max(0, pressure - patience)**2``; the next
-    user comes after a number of events that is geometric with the hour's arrival rate. In the classic market nobody leaves.
+    user comes after a number of events that is geometric with the hour's arrival rate. In the classic market nobody
+    leaves.
     """
     exposures, age = state.exposures + impressions, state.session_age + 1
     slot_type = _slot_type(draw, params)
