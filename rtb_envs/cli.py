@@ -33,6 +33,7 @@ SUB_COMMANDS: dict[str, SubCommand] = {
     "ctr": SubCommand("rtb_envs.studies.ctr.commands:app", "Click rates from a log of impressions."),
     "demo": SubCommand("rtb_envs.studies.retargeting.demo:app", "Watch rules compete for customers."),
     "report": SubCommand("rtb_envs.studies.report.commands:app", "A run as a page, pictures and tables."),
+    "placement": SubCommand("rtb_envs.studies.placement.command:app", "Simulate a publisher's ad placement."),
 }
 
 
