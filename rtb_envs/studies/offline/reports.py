@@ -18,7 +18,7 @@ LEGACY_NAMES = {
     "thompson_offline_simulation.json": "rl_offline_simulation.json",
     "journey_offline_simulation.json": "recsim_offline_simulation.json",
 }
-"""Names that three reports had in the workflow that this study replaces."""
+"""Names that three reports have in the workflow that this study can stand in for."""
 
 
 def json_reports(study: Study, *, legacy_names: bool) -> dict[str, dict[str, Any]]:
