@@ -2,6 +2,7 @@
 
 import copy
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -190,6 +191,11 @@ def test_a_file_that_holds_no_baselines_is_refused(tmp_path, text):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InvalidInputError, match=r"placements\.yaml"):
         read_baselines(path)
+
+
+def test_the_examples_files_that_the_page_links_to_are_the_generators():
+    shipped = Path(__file__).resolve().parents[3] / "docs" / "_static" / "offline_study"
+    assert {path.name: path.read_text(encoding="utf-8") for path in shipped.iterdir()} == example_files()
 
 
 def test_the_example_is_what_its_generator_writes_and_what_the_study_reads(tmp_path):
