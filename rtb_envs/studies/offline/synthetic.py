@@ -1,6 +1,6 @@
 """Synthetic studies with a known truth: how often the verdict is right, where journeys matter and where they do not.
 
-``python -m rtb_envs.studies.offline.synthetic`` plays 200 of each kind and prints the counts (some five minutes).
+``python -m rtb_envs.studies.offline.synthetic`` plays 200 of each kind and prints the counts (some eight minutes).
 """
 
 from __future__ import annotations
