@@ -55,9 +55,7 @@ def entries_per_second(folder: Path) -> float:
     began = time.perf_counter()
     run_study(settings, store, "run", markets=markets.__getitem__)
     seconds = time.perf_counter() - began
-    count = sum(
-        store.days("run", scenario, seed)[-1][0].entries for scenario in "abc" for seed in range(LEDGER_SEEDS)
-    )
+    count = sum(store.days("run", scenario, seed)[-1][0].entries for scenario in "abc" for seed in range(LEDGER_SEEDS))
     store.close()
     return count / seconds
 

@@ -1,1 +1,1 @@
-"""Studies: what an advertiser or a market designer asks of the simulators; runs, stores and reports on the host."""
+"""What a user asks of the simulators: a study each, with its command line, its files and its report."""

@@ -189,5 +189,5 @@ def _interval(given: Answer) -> list[str]:
     share = given.hypothesis.unit.startswith("share")
     factor, form = (100, "{:+.3f}") if share else (1, "{:+.4f}")
     estimate, low, high = (form.format(factor * x) for x in (difference.estimate, difference.low, difference.high))
-    unit = "percentage points of the goal" if share else given.hypothesis.unit
+    unit = "percentage points" if share else given.hypothesis.unit
     return [estimate, f"{low} to {high}", unit]
