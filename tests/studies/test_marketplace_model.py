@@ -164,6 +164,7 @@ def test_the_environment_names_the_model(monkeypatch):
 
 # In seed 0 one channel has few campaigns, whose budgets end; floors bring counter-offers.
 SETTINGS = {"scenarios": "a,c", "market": {"floor_share": [0.7, 1.05]}, "mock_llm": False, "agent_model": "model"}
+SETTINGS["manager_model"] = "manager"
 
 
 def test_a_run_with_a_model_asks_little_and_a_second_one_hits_the_cache(tmp_path, monkeypatch, local, caplog):
@@ -186,6 +187,10 @@ def test_a_run_with_a_model_asks_little_and_a_second_one_hits_the_cache(tmp_path
     assert one["decisions"]["model"] > 0
     assert one["failed_calls"] == {"invalid": 1}
     assert two["cache_hit_rate"] >= 0.9
+    assert [(found["scenario"], found["days"], found["source"]) for found in two["anomalies"]] == [
+        ("a", [2, 5], "model"),
+        ("c", [2, 5], "model"),
+    ]
     assert [row["way"] for row in one["cost_table"]] == ["plain", "+ cache", "+ batch", "+ tree", "mock"]
     costs = [row["dollars"] for row in one["cost_table"]]
     assert costs == sorted(costs, reverse=True)
