@@ -1,6 +1,7 @@
 """Runs of scenario C killed by SIGKILL at random moments, in processes that never compute with JAX.
 
-Arguments: a folder with markets.pickle (settings and markets), and how many runs to kill. Prints a JSON line for each.
+Arguments: a folder with markets.pickle (settings and markets), and how many runs must die before their end. Prints a
+JSON line for every attempt.
 """
 
 import json
@@ -43,7 +44,7 @@ def main():
     # Processes are forked below: nothing may be held open.
     undisturbed.close()
     rng = random.Random(0)
-    for i in range(kills):
+    for i in range(10 * kills):
         name = f"killed-{i}"
         child = os.fork()
         if child == 0:
@@ -63,7 +64,10 @@ def main():
         resumed = run(folder, name, settings, markets)
         alike = seen(resumed) == expected
         resumed.close()
+        kills -= died
         print(json.dumps({"died": died, "days": days, "problems": problems, "recovered": equal, "alike": alike}))
+        if not kills:
+            break
 
 
 if __name__ == "__main__":

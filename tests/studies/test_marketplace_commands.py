@@ -96,9 +96,10 @@ def test_settings_come_from_flags_over_environment_over_file(tmp_path, monkeypat
 def test_compare_shows_the_same_tables_in_every_form(ran, tmp_path):
     shown = rtb("compare", ran / "run.json")
     assert shown.exit_code == 0
-    for title in ("Scenarios side by side", "Validity", "Hypotheses", "Bid decisions"):
+    for title in ("Scenarios side by side", "Validity", "Hypotheses", "Records of both sides", "Bid decisions"):
         assert f"## {title}" in shown.stdout
     assert all(figure.title in shown.stdout for figure in FIGURES)
+    assert "Exchange fee 15% before discounts and clamp, deducted from the sellers' payout." in shown.stdout
     verdicts = json.loads(rtb("compare", ran / "run.json", "--format", "json").stdout)
     assert {row["verdict"] for row in verdicts["validity"]} <= {"expected", "unexpected", "invalid", "not applicable"}
     page = tmp_path / "page.html"

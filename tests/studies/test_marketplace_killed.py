@@ -15,12 +15,12 @@ from rtb_envs.studies.marketplace.runner import rule_markets
 from rtb_envs.studies.marketplace.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = 60
+KILLS = 50
 
 
 @pytest.mark.slow
 def test_runs_of_scenario_c_killed_at_random_moments_recover_and_end_as_undisturbed_ones(tmp_path):
-    """60 kills of the whole 30-day run, written day by day; at least 50 must hit a run under way."""
+    """50 kills that hit the whole 30-day run under way, written day by day; those that came too late do not count."""
     settings = Settings(scenarios="c", db_batch_entries=1)
     markets = {0: rule_markets(settings)(0)}
     (tmp_path / "markets.pickle").write_bytes(pickle.dumps((settings, markets)))
@@ -29,7 +29,7 @@ def test_runs_of_scenario_c_killed_at_random_moments_recover_and_end_as_undistur
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     kills = [json.loads(line) for line in done.stdout.splitlines()]
-    assert sum(kill["died"] for kill in kills) >= 50
+    assert sum(kill["died"] for kill in kills) == KILLS
     assert len({kill["days"] for kill in kills}) >= 15
     assert [kill for kill in kills if kill["problems"] or not kill["recovered"] or not kill["alike"]] == []
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtb_envs.envs.marketplace.decisions import ACCEPT, NO_ANSWER, REJECT
+from rtb_envs.studies.marketplace.anomalies import detect
 from rtb_envs.studies.marketplace.audit import audit
 from rtb_envs.studies.marketplace.deciding import ModelDecider
 from rtb_envs.studies.marketplace.meter import Meter
@@ -132,6 +133,27 @@ def test_a_cost_limit_stops_before_more_is_spent(local):
     assert one.meter.failures["cost limit"] == 20 - one.meter.calls
 
 
+BY_DAY = {"opportunities": [10] * 6, "deals": [9, 8, 9, 3, 9, 9], "false_claims": [0] * 6, "rot_events": [0] * 6}
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("[2,5]", ([2, 5], "model")),
+        ("[]", ([], "model")),
+        # Not rising, not in the run, no whole number, no array: the rule names day 4, which sold 3 of 10 packages.
+        *((text, ([4], "rules")) for text in ("[5,2]", "[7]", "[2.0]", "[true]", "day 2", '{"days":[2]}')),
+    ],
+)
+def test_anomalous_days_come_from_a_valid_answer_or_from_the_rule(said, found):
+    with ModelServer(faults=[said]).running() as server:
+        meter = Meter()
+        assert detect(client(server), "manager", meter, BY_DAY) == found
+    assert meter.watching_calls == 1
+    assert meter.dollars == pytest.approx((400 * 0.25 + 6 * 1.25) / 1e6)
+    assert sum(meter.failures.values()) == (found[1] == "rules")
+
+
 @given(
     st.text()
     | st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x)).map(json.dumps)
@@ -164,6 +186,7 @@ def test_the_environment_names_the_model(monkeypatch):
 
 # In seed 0 one channel has few campaigns, whose budgets end; floors bring counter-offers.
 SETTINGS = {"scenarios": "a,c", "market": {"floor_share": [0.7, 1.05]}, "mock_llm": False, "agent_model": "model"}
+SETTINGS["manager_model"] = "manager"
 
 
 def test_a_run_with_a_model_asks_little_and_a_second_one_hits_the_cache(tmp_path, monkeypatch, local, caplog):
@@ -178,7 +201,8 @@ def test_a_run_with_a_model_asks_little_and_a_second_one_hits_the_cache(tmp_path
         second = whole_run(settings, local, "second")
         asked = len(server.requests)
         assert whole_run(settings, local, "second")["wall_clock"]["model"]["calls"] == 0
-        assert len(server.requests) == asked  # a resumed run keeps its answers
+        # A resumed run keeps its answers; only anomalies are asked for anew, once for each of two markets.
+        assert len(server.requests) == asked + 2
     assert all(headers["x-api-key"] == KEY for headers, _ in server.requests)
     one, two = first["wall_clock"]["model"], second["wall_clock"]["model"]
     print(f"first run: {one}\nsecond run: {two}")
@@ -186,6 +210,10 @@ def test_a_run_with_a_model_asks_little_and_a_second_one_hits_the_cache(tmp_path
     assert one["decisions"]["model"] > 0
     assert one["failed_calls"] == {"invalid": 1}
     assert two["cache_hit_rate"] >= 0.9
+    assert [(found["scenario"], found["days"], found["source"]) for found in two["anomalies"]] == [
+        ("a", [2, 5], "model"),
+        ("c", [2, 5], "model"),
+    ]
     assert [row["way"] for row in one["cost_table"]] == ["plain", "+ cache", "+ batch", "+ tree", "mock"]
     costs = [row["dollars"] for row in one["cost_table"]]
     assert costs == sorted(costs, reverse=True)

@@ -59,10 +59,14 @@ def page(results: dict[str, Any], *, live: bool = False) -> Page:
 
 def summary(results: dict[str, Any]) -> str:
     """The sentence that a reader takes away."""
-    given = [f"{answer.hypothesis.text}: {answer.verdict}" for answer in answers(results["markets"])]
+    given = answers(results["markets"])
     judged = [verdict.verdict for verdict in verdicts(results)]
     bad = sum(verdict == "invalid" for verdict in judged)
-    return f"{len(judged) - bad} of {len(judged)} figures are valid. " + ("; ".join(given) + "." if given else "")
+    sentences = [f"{len(judged) - bad} of {len(judged)} figures are valid."]
+    for verdict in ("confirmed", "not confirmed", "too few seeds"):
+        alike = [answer.hypothesis.text for answer in given if answer.verdict == verdict]
+        sentences += [f"{verdict.capitalize()}: {'; '.join(alike)}."] if alike else []
+    return " ".join(sentences)
 
 
 def curve(results: dict[str, Any], name: str, unit: str) -> go.Figure:

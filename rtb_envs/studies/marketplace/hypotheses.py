@@ -25,7 +25,7 @@ class Hypothesis:
 
 
 HYPOTHESES = (
-    Hypothesis("buyers' effective CPM: A > C", "effective_cpm_usd", "$ per 1000 delivered impressions", "a", "c"),
+    Hypothesis("buyers' effective CPM: A > C", "effective_cpm_usd", "$ per 1000 delivered", "a", "c"),
     Hypothesis("goal attainment: C ≥ A", "goal_attainment", "share of the goal", "c", "a", or_equal=True),
     Hypothesis("goal attainment: A > B", "goal_attainment", "share of the goal", "a", "b"),
 )

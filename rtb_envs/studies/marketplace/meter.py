@@ -38,18 +38,29 @@ class Meter:
     """Calls that gave nothing, by reason."""
     cacheable: int = 0
     """Decisions of a kind that may be cached."""
+    watching_calls: int = 0
+    """Calls about anomalies, and what they read and wrote: paid for, but no decisions."""
+    watching_input_tokens: int = 0
+    watching_output_tokens: int = 0
     system_tokens: int = 0
     """Of the input tokens an estimate of those that every call repeats, for the cost table."""
 
     @property
     def dollars(self) -> float:
         """What the tokens so far cost."""
-        return self.prices.dollars(self.input_tokens, self.output_tokens)
+        read = self.input_tokens + self.watching_input_tokens
+        return self.prices.dollars(read, self.output_tokens + self.watching_output_tokens)
 
     @property
     def cache_hit_rate(self) -> float:
         """The share of cacheable decisions that were in the cache."""
         return self.sources["cache"] / self.cacheable if self.cacheable else 0.0
+
+    def watched(self, input_tokens: int, output_tokens: int) -> None:
+        """Count a call about anomalies."""
+        self.watching_calls += 1
+        self.watching_input_tokens += input_tokens
+        self.watching_output_tokens += output_tokens
 
     def allows(self, input_tokens: int, output_tokens: int) -> bool:
         """Whether a call of at most so many tokens stays within the limit."""

@@ -45,7 +45,7 @@ class ModelRun:
 
     def report(self, results: dict[str, Any]) -> dict[str, Any]:
         """What was asked, answered and paid, and what other ways would have cost."""
-        meter = self.meter
+        meter, anomalies = self.meter, self._anomalies(results)
         decided, escalated = (
             sum(market["figures"][name] for market in results["markets"]) for name in ("decided", "escalated")
         )
@@ -59,8 +59,24 @@ class ModelRun:
             "cacheable": meter.cacheable,
             "cache_hit_rate": meter.cache_hit_rate,
             "tree_share": 1 - escalated / decided if decided else 1.0,
+            "watching_calls": meter.watching_calls,
+            "anomalies": anomalies,
             "cost_table": [row._asdict() for row in cost_table(meter, decided, escalated)],
         }
+
+    def _anomalies(self, results: dict[str, Any]) -> list[dict[str, Any]]:
+        """The anomalous days of each market, if there is a model to be asked."""
+        from rtb_envs.studies.marketplace.anomalies import detect
+
+        model = self._settings.manager_model
+        return [
+            {
+                "scenario": market["scenario"],
+                "seed": market["seed"],
+                **detect(self._client, model, self.meter, market["figures"]["by_day"])._asdict(),
+            }
+            for market in (results["markets"] if model else [])
+        ]
 
     def _decider(self, scenario: str, seed: int) -> ModelDecider:
         def keep(call: Call) -> None:

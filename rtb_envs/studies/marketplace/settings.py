@@ -40,8 +40,10 @@ class Settings(BaseSettings):
     decision_batching: bool = True
     agent_model: str = ""
     """The name of the model that decides what the tree passes on; needed where ``mock_llm`` is False."""
+    manager_model: str = ""
+    """The name of the model that is asked for anomalous days when the run is over; without it nobody is asked."""
     input_price: float = Field(0.25, ge=0)
-    """Dollars per million tokens that the model reads; ``output_price`` for those that it writes."""
+    """Dollars per million tokens that a model reads; ``output_price`` for those that it writes."""
     output_price: float = Field(1.25, ge=0)
     model_timeout: float = Field(20.0, gt=0)
     """Seconds that one attempt of a call may take."""

@@ -53,9 +53,19 @@ FIGURES = (
 )
 
 
+FEE_MODES = {"deduct": "deducted from the sellers' payout", "markup": "on top of what the media cost"}
+OUTCOMES = {
+    "agreed": "less than 3 % apart: accepted",
+    "split": "3 to 10 % apart: difference split",
+    "resolved": "10 to 20 % apart: dispute resolved",
+    "unresolved": "dispute unresolved, or more than 20 % apart",
+}
+
+
 def tables(results: dict[str, Any]) -> list[TableOfTexts]:
     """Every table of a comparison, in order."""
-    every = [scenario_table(results), validity_table(results), hypothesis_table(results), decision_table(results)]
+    first = [scenario_table(results), validity_table(results), hypothesis_table(results)]
+    every = [*first, reconciliation_table(results), decision_table(results)]
     return every + ([cost_table(results)] if "model" in results["wall_clock"] else [])
 
 
@@ -69,7 +79,8 @@ def scenario_table(results: dict[str, Any]) -> TableOfTexts:
     market = settings["market"]
     note = (
         f"Means over {settings['seeds']} seed{'s' if settings['seeds'] > 1 else ''}; {market['days']} days, "
-        f"{market['buyers']} buyers with {market['campaigns_per_buyer']} campaigns each, {market['sellers']} sellers."
+        f"{market['buyers']} buyers with {market['campaigns_per_buyer']} campaigns each, {market['sellers']} sellers. "
+        f"Exchange fee {market['exchange_fee']:.0%} before discounts and clamp, {FEE_MODES[market['fee_mode']]}."
     )
     return TableOfTexts("Scenarios side by side", note, ["figure", *map(scenario_title, scenarios)], rows)
 
@@ -101,6 +112,19 @@ def hypothesis_table(results: dict[str, Any]) -> TableOfTexts:
     header = ["hypothesis", "mean difference", "95 % interval", "unit", "seeds", "verdict"]
     note = "Differences of the first less the second scenario, paired by seed; bootstrap over seeds."
     return TableOfTexts("Hypotheses", note, header, rows)
+
+
+def reconciliation_table(results: dict[str, Any]) -> TableOfTexts:
+    """How the records of both sides of a deal were brought together."""
+    scenarios = results["settings"]["scenarios"]
+    counts = {scenario: values_of(results, scenario, "reconciliation") for scenario in scenarios}
+    rows = [
+        [title, *(f"{np.mean([count[name] for count in counts[scenario]]):,.1f}" for scenario in scenarios)]
+        for name, title in OUTCOMES.items()
+    ]
+    return TableOfTexts(
+        "Records of both sides", "Deals, means over seeds.", ["outcome", *map(scenario_title, scenarios)], rows
+    )
 
 
 def decision_table(results: dict[str, Any]) -> TableOfTexts:
@@ -145,7 +169,7 @@ def verdicts(results: dict[str, Any]) -> list[Verdict]:
     return judge(results["markets"], campaign_days(settings), settings["market"]["days"])
 
 
-def values_of(results: dict[str, Any], scenario: str, figure: str) -> list[float]:
+def values_of(results: dict[str, Any], scenario: str, figure: str) -> list[Any]:
     """A figure of a scenario in each seed."""
     return [market["figures"][figure] for market in results["markets"] if market["scenario"] == scenario]
 
@@ -189,5 +213,5 @@ def _interval(given: Answer) -> list[str]:
     share = given.hypothesis.unit.startswith("share")
     factor, form = (100, "{:+.3f}") if share else (1, "{:+.4f}")
     estimate, low, high = (form.format(factor * x) for x in (difference.estimate, difference.low, difference.high))
-    unit = "percentage points of the goal" if share else given.hypothesis.unit
+    unit = "percentage points" if share else given.hypothesis.unit
     return [estimate, f"{low} to {high}", unit]
