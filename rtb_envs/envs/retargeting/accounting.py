@@ -151,8 +151,8 @@ def units(cost: Int[Array, "*batch"], revenue: Int[Array, "*batch"]) -> Float[Ar
 
 
 def _grid(value: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    steps: Array = jnp.round(value * _GRID)
-    return steps * (1 / _GRID)
+    on_grid: Array = jnp.round(value * _GRID) * (1 / _GRID)
+    return on_grid
 
 
 def _split(amount: Int[Array, ""], credit: Int[Array, "agents"]) -> Int[Array, "agents"]:
