@@ -160,7 +160,8 @@ def _split(amount: Int[Array, ""], credit: Int[Array, "agents"]) -> Int[Array, "
     shares = (amount.astype(jnp.uint32) * credit.astype(jnp.uint32) // jnp.uint32(WHOLE)).astype(jnp.int32)
     most = jnp.arange(credit.shape[0]) == jnp.argmax(credit)
     left = jnp.where(credit.sum() > 0, amount - shares.sum(dtype=jnp.int32), 0)
-    return shares + jnp.where(most, left, 0)
+    split: Array = shares + jnp.where(most, left, 0)
+    return split
 
 
 def _stack(totals: AgentTotals | MarketTotals) -> Array:
