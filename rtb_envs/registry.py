@@ -96,9 +96,11 @@ register(
     "rtb_envs.envs.multiplier_adjustment:make_multiplier_adjustment",
     market="AdAuction-v0",
 )
+register("AdPlacement-v0", "rtb_envs.envs.ad_placement:make_ad_placement")
 register("AutoBidding-v0", "rtb_envs.envs.auto_bidding:make_auto_bidding_seat")
 register_multi_agent("auto_bidding_v0", "rtb_envs.envs.auto_bidding:make_auto_bidding")
 register("ContextualAuction-v0", "rtb_envs.envs.contextual_auction:make_contextual_auction_seat")
 register_multi_agent("contextual_auction_v0", "rtb_envs.envs.contextual_auction:make_contextual_auction")
+register_multi_agent("marketplace_v0", "rtb_envs.envs.marketplace:make_marketplace")
 register("Retargeting-v0", "rtb_envs.envs.retargeting:make_retargeting_seat")
 register_multi_agent("retargeting_v0", "rtb_envs.envs.retargeting:make_retargeting")
