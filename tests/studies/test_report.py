@@ -12,9 +12,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from rtb_envs import cli
-from rtb_envs.studies.report import pictures
+from rtb_envs.studies.report import learning, pictures
 from rtb_envs.studies.report.agent_metrics import agent_metrics, ghost_ad_lift, market_metrics
-from rtb_envs.studies.report.charts import Line, LineChart
+from rtb_envs.studies.report.charts import Line, LineChart, TextTable
+from rtb_envs.studies.report.run_files import read_run
 from rtb_envs.studies.retargeting.tables import Recording
 from rtb_envs.users.lifecycle import STAGES
 
@@ -253,16 +254,31 @@ def test_a_finished_training_shows_curves_results_and_what_changes_of_the_learne
     assert page.index("PPO, trained") < page.index("PID pacing")
 
 
-def test_a_training_with_several_agents_has_a_line_for_each(tmp_path):
+def test_a_team_has_a_line_for_each_agent_and_a_row_of_results(tmp_path):
     run = training(tmp_path / "run")
-    table = pl.read_parquet(run / "validation.parquet")
-    both = [table.with_columns(agent=pl.lit(agent)) for agent in ("advertiser_0", "advertiser_1")]
-    pl.concat(both).write_parquet(run / "validation.parquet")
-    rtb(run)
-    page = (run / "report" / "report.html").read_text(encoding="utf-8")
-    for agent in ("advertiser_0", "advertiser_1"):
-        for stage in (1, 2):
-            assert f"{agent}, stage {stage}" in page
+    names = ("advertiser_0", "advertiser_1")
+    metrics = pl.read_parquet(run / "metrics.parquet").select("iteration", "environment_steps")
+    told = {f"{name}/policy_loss": pl.col("iteration") * (1.0 + i) for i, name in enumerate(names)}
+    metrics.with_columns(**told).write_parquet(run / "metrics.parquet")
+    figure = {"estimate": 12.5, "low": 12.0, "high": 13.0}
+    agents = [{"name": name, "algorithm": "dqn", "return": figure} for name in names]
+    (run / "results.json").write_text(json.dumps({"evaluation": {"confidence": 0.95, "agents": agents}}))
+    sections = learning.sections(read_run(run))
+    tables = [part for section in sections for part in section.parts if isinstance(part, TextTable)]
+    assert [table.rows for table in tables] == [tuple((name, "dqn", "12.50 [12.00, 13.00]") for name in names)]
+    (chart,) = sections[-1].parts
+    assert chart.title == "Policy loss"
+    assert [(line.name, line.y[-1]) for line in chart.lines] == [("advertiser_0", 10.0), ("advertiser_1", 20.0)]
+
+
+def test_a_learning_curve_is_the_mean_over_seeds_with_their_range_by_stage(tmp_path):
+    (chart,) = learning.sections(read_run(training(tmp_path / "run")))[0].parts
+    assert [line.name for line in chart.lines] == ["stage 1", "stage 2"]
+    first = chart.lines[0]
+    assert first.x == pytest.approx([0.001, 0.002, 0.003, 0.004, 0.005])
+    assert first.y == pytest.approx([0.15, 0.25, 0.35, 0.45, 0.55])
+    assert first.low == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
+    assert first.high == pytest.approx([0.2, 0.3, 0.4, 0.5, 0.6])
 
 
 def test_a_report_reads_files_and_changes_none_of_them(tmp_path):

@@ -123,9 +123,7 @@ class AvazuLog:
             if rest:
                 yield rest
         except EOFError:
-            raise LogError(
-                f"{self.path} is cut off: its compressed data ends too early (after {self.rows} rows)"
-            ) from None
+            raise LogError(f"{self.path} is cut off: its compressed data ends too early") from None
         except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error) as error:
             raise LogError(f"{self.path} is damaged after {self.rows} rows: {error}") from None
         except OSError as error:

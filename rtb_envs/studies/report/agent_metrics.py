@@ -1,4 +1,4 @@
-"""What a recorded episode came to: the figures of ``rtb_envs.envs.retargeting.metrics``, from its tables and as files."""
+"""What a recorded episode came to: figures of ``rtb_envs.envs.retargeting.metrics`` from its tables, and as files."""
 
 from __future__ import annotations
 

@@ -12,6 +12,8 @@ from rtb_envs.studies.report.run_files import Json, RunFiles
 
 LABELS = {
     "mean_episode_return": ("Mean return", "reward an episode"),
+    "mean_reward": ("Mean reward", "reward a step"),
+    "alive": ("Agents with budget", "share of the steps"),
     "entropy": ("Entropy of the policy", "entropy (nats)"),
     "approx_kl": ("Change of the policy by an update", "approximate KL divergence (nats)"),
     "value_loss": ("Value loss", "loss (squared return)"),
@@ -67,19 +69,16 @@ def lead(run: RunFiles) -> str:
 
 
 def _learning_curves(validation: pl.DataFrame, unit: str) -> Iterator[Chart]:
-    if not {"environment_steps", "score"} <= set(validation.columns):
+    if not {"environment_steps", "score", "stage"} <= set(validation.columns):
         return
+    score = pl.col("score")
+    curves = validation.group_by("stage", "environment_steps").agg(mean=score.mean(), low=score.min(), high=score.max())
     lines = []
-    for name, rows in _by_agent(validation):
-        for stage, part in _by(rows, "stage"):
-            curve = part.group_by("environment_steps").agg(
-                mean=pl.col("score").mean(), low=pl.col("score").min(), high=pl.col("score").max()
-            )
-            curve = _thinned(curve.sort("environment_steps"))
-            label = ", ".join(part for part in (name, f"stage {stage}" if stage is not None else "") if part)
-            x = (curve["environment_steps"] / 1e6).to_list()
-            mean, low, high = (curve[column].to_list() for column in ("mean", "low", "high"))
-            lines.append(Line(label or "score", x, mean, low, high))
+    for (stage,), part in curves.sort("stage", "environment_steps").group_by("stage", maintain_order=True):
+        curve = _thinned(part)
+        x = (curve["environment_steps"] / 1e6).to_list()
+        mean, low, high = (curve[column].to_list() for column in ("mean", "low", "high"))
+        lines.append(Line(f"stage {stage}", x, mean, low, high))
     yield LineChart(
         "Validation score",
         "environment steps (millions)",
@@ -92,25 +91,38 @@ def _learning_curves(validation: pl.DataFrame, unit: str) -> Iterator[Chart]:
 def _learner(metrics: pl.DataFrame) -> Iterator[Chart]:
     if "environment_steps" not in metrics.columns:
         return
-    numbers = [name for name, dtype in metrics.schema.items() if dtype.is_numeric() and name not in NOT_SHOWN]
-    changing = [name for name in numbers if metrics[name].n_unique() > 1]
-    order = [*(name for name in LABELS if name in changing), *(name for name in changing if name not in LABELS)]
-    for column in order[:MAX_LEARNER_CHARTS]:
+    # Measure -> agent -> column; of several learners a column is called agent/measure.
+    columns: dict[str, dict[str, str]] = {}
+    for column, dtype in metrics.schema.items():
+        agent, _, measure = column.rpartition("/")
+        if dtype.is_numeric() and measure not in NOT_SHOWN and metrics[column].n_unique() > 1:
+            columns.setdefault(measure, {})[agent] = column
+    order = [*(name for name in LABELS if name in columns), *(name for name in columns if name not in LABELS)]
+    for measure in order[:MAX_LEARNER_CHARTS]:
         lines = []
-        for name, rows in _by_agent(metrics):
-            kept = _thinned(rows.drop_nulls(column))
-            if not kept.is_empty():
-                lines.append(Line(name or column, (kept["environment_steps"] / 1e6).to_list(), kept[column].to_list()))
-        if lines:
-            words = column.replace("_", " ")
-            title, label = LABELS.get(column, (words[:1].upper() + words[1:], words))
-            yield LineChart(title, "environment steps (millions)", label, tuple(lines))
+        for agent, column in columns[measure].items():
+            kept = _thinned(metrics.drop_nulls(column))
+            x = (kept["environment_steps"] / 1e6).to_list()
+            lines.append(Line(agent or measure, x, kept[column].to_list()))
+        words = measure.replace("_", " ")
+        title, label = LABELS.get(measure, (words[:1].upper() + words[1:], words))
+        yield LineChart(title, "environment steps (millions)", label, tuple(lines))
 
 
 def _results(results: Json) -> Iterator[TextTable]:
     evaluation = results.get("evaluation")
-    if not isinstance(evaluation, dict) or "methods" not in evaluation:
+    if not isinstance(evaluation, dict):
         return
+    share = 100 * float(evaluation.get("confidence", 0.95))
+    note = f"[low, high]: {share:.0f} % intervals over seeds."
+    if "agents" in evaluation:
+        rows = tuple((one["name"], one["algorithm"], _interval(one["return"], 1, 2)) for one in evaluation["agents"])
+        yield TextTable("Agents on held-out seeds", ("agent", "algorithm", "return (reward an episode)"), rows, note)
+    if "methods" in evaluation:
+        yield _methods(evaluation, note)
+
+
+def _methods(evaluation: Json, note: str) -> TextTable:
     unit = str(evaluation.get("value", "value"))
     has_ceiling = "ceiling" in evaluation
     header = ["method", f"{unit} an episode", *(["share of the ceiling (%)"] if has_ceiling else [])]
@@ -120,27 +132,12 @@ def _results(results: Json) -> Iterator[TextTable]:
         if has_ceiling:
             cells.append(_interval(method["share_of_ceiling"], 100, 1))
         rows.append((str(method.get("label", method["name"])), *cells))
-    share = 100 * float(evaluation.get("confidence", 0.95))
-    yield TextTable("Methods on held-out seeds", tuple(header), tuple(rows), f"[low, high]: {share:.0f} % intervals.")
+    return TextTable("Methods on held-out seeds", tuple(header), tuple(rows), note)
 
 
 def _interval(figure: dict[str, Any], scale: float, digits: int) -> str:
     estimate, low, high = (f"{scale * figure[end]:,.{digits}f}" for end in ("estimate", "low", "high"))
     return f"{estimate} [{low}, {high}]"
-
-
-def _by_agent(table: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-    for agent, rows in _by(table, "agent"):
-        yield "" if agent is None else str(agent), rows
-
-
-def _by(table: pl.DataFrame, column: str) -> Iterator[tuple[Any, pl.DataFrame]]:
-    """The parts of a table by the values of a column, in order; the whole table where there is no such column."""
-    if column not in table.columns:
-        yield None, table
-        return
-    for (value,), rows in table.group_by(column, maintain_order=True):
-        yield value, rows
 
 
 def _thinned(rows: pl.DataFrame) -> pl.DataFrame:

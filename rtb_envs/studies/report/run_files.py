@@ -2,9 +2,9 @@
 
 ============================  =====================================================================================
 ``settings.json``             what the run computes
-``metrics.parquet``           a row an iteration: ``environment_steps`` and what the learner reports; with a column
-                              ``agent``, a row for each agent
-``validation.parquet``        a row a validation and seed: ``environment_steps``, ``score``; perhaps ``agent``
+``metrics.parquet``           a row an iteration: ``environment_steps`` and what the learner reports; of several
+                              learners under names such as ``advertiser_0/policy_loss``
+``validation.parquet``        a row a validation and seed: ``environment_steps``, ``stage``, ``score``
 ``results.json``              the held-out evaluation; written last
 ``episode/*.parquet``         an episode of Retargeting (``rtb_envs.studies.retargeting.recording``)
 ============================  =====================================================================================

@@ -82,10 +82,10 @@ def _screen(rows: pl.DataFrame, opportunities: int) -> Group:
     for row in sorted(rows.to_dicts(), key=lambda row: row["cost"] - row["revenue"]):
         table.add_row(
             row["policy"],
-            f"{row['cost']:,.2f}",
-            f"{row['revenue']:,.2f}",
+            f"{row['cost']:,.0f}",
+            f"{row['revenue']:,.0f}",
             f"{row['revenue'] / row['cost']:.1f}" if row["cost"] else "–",
-            f"{row['revenue'] - row['cost']:,.2f}",
+            f"{row['revenue'] - row['cost']:,.0f}",
             f"{row['wins']:,}",
             f"{100 * row['wins'] / max(row['bids'], 1):.0f}",
             f"{row['clicks']:,}",
