@@ -16,6 +16,7 @@ from jax import Array
 
 from agents.dqn import DQN
 from agents.dqn_settings import DQNSettings
+from agents.learner_settings import LearnerSettings
 from agents.ppo import PPO
 from agents.ppo_settings import PPOSettings
 from rtb_envs import validation
@@ -48,6 +49,10 @@ from rtb_envs.policies.uniform_random import UniformRandom
 
 class Learner(Protocol):
     """What can be trained. A state is a frozen pytree that holds everything the next update depends on."""
+
+    @property
+    def settings(self) -> LearnerSettings:
+        """Its hyper-parameters."""
 
     @property
     def steps_per_update(self) -> int:

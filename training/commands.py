@@ -20,6 +20,7 @@ from training import curriculum, held_out, pictures, report, system
 from training.baselines import tuned_rules
 from training.curriculum import Curriculum
 from training.evaluation import Judge
+from training.instances import over_instances
 from training.interruption import Interruption
 from training.loading import ConfigurationError
 from training.metrics import VALIDATION, read_table
@@ -86,9 +87,13 @@ def _build(settings: Settings) -> tuple[Curriculum, registry.Learner]:
     except (ValueError, TypeError) as error:
         raise ConfigurationError(f"env {settings.env}: {error}") from error
     try:
-        return stages, registry.make_learner(settings.algo, stages.env, **_hyperparameters(settings))
+        learner = registry.make_learner(settings.algo, stages.env, **_hyperparameters(settings))
     except (ValueError, TypeError) as error:
         raise ConfigurationError(f"algo {settings.algo}: {error}") from error
+    try:
+        return over_instances(stages, settings, learner.settings), learner
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def _hyperparameters(settings: Settings) -> dict[str, Any]:

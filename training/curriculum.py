@@ -26,6 +26,14 @@ class Stage:
     params: Any
     iterations: int
     threshold: float | None = None
+    lane_params: Any = None
+    """Where lanes train in markets of their own: theirs, leading with the lane axis. ``params`` is then the market that
+    policies are judged in."""
+
+    @property
+    def training_params(self) -> Any:
+        """What a learner's updates take."""
+        return self.params if self.lane_params is None else self.lane_params
 
 
 @dataclass(frozen=True)
@@ -76,10 +84,7 @@ def from_settings(settings: Settings) -> Curriculum:
         raise ValueError(
             f"env {settings.env!r} has no stages of its own: give stage1.options to stage{settings.curriculum}.options"
         )
-    envs = []
-    for number, section in enumerate(sections, 1):
-        options = {**(own(number) if own else {}), **settings.env_options, **section.options}
-        envs.append(rtb_envs.make(settings.env, **options))
+    envs = [rtb_envs.make(settings.env, **stage_options(settings, number)) for number in range(1, len(sections) + 1)]
     _check_equal_programs(envs)
     stages = [
         Stage(
@@ -91,6 +96,13 @@ def from_settings(settings: Settings) -> Curriculum:
         for number, (env, section) in enumerate(zip(envs, sections, strict=True), 1)
     ]
     return Curriculum(envs[-1], tuple(stages), settings.iterations)
+
+
+def stage_options(settings: Settings, number: int, *instance_seed: int) -> dict[str, Any]:
+    """What a stage's environment is made with: the settings' options over its own."""
+    own = programme_of(settings.env).stages
+    section = (settings.stage1, settings.stage2, settings.stage3)[number - 1]
+    return {**(own(number, *instance_seed) if own else {}), **settings.env_options, **section.options}
 
 
 def _check_equal_programs(envs: list[Environment[Any, Any, Any]]) -> None:

@@ -87,6 +87,7 @@ class Settings(Section):
     gets what the earlier ones leave. ``chunk_iterations``: updates in one compiled call, after which metrics and a
     checkpoint are written. ``env_options``: options of ``rtb_envs.make`` in every stage. ``hyperparameters``: those of
     the algorithm that differ from its defaults; a learning rate falls to 0 over the run unless they say otherwise.
+    ``instances``: train in the market's instances of seeds 0 to n - 1 instead of its own, which it is judged in.
     """
 
     curriculum: Annotated[int, Field(ge=1, le=3)] = 3
@@ -99,6 +100,7 @@ class Settings(Section):
     stage1: EarlierStage = EarlierStage()
     stage2: EarlierStage = EarlierStage()
     stage3: LastStage = LastStage()
+    instances: Annotated[int, Field(ge=0, le=10_000)] = 0
     env_options: Options = {}
     hyperparameters: Options = {}
     validation: ValidationSettings = ValidationSettings()
@@ -130,7 +132,8 @@ class Settings(Section):
     def learner_hyperparameters(self) -> dict[str, Any]:
         """``hyperparameters``, and the length of the run for an algorithm whose learning rate falls over the run."""
         annealing = {"annealing_updates": self.iterations} if self.algo in ANNEALED else {}
-        return {**annealing, **self.hyperparameters}
+        axis = {"params_axis": 0} if self.instances else {}
+        return {**annealing, **axis, **self.hyperparameters}
 
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same run: everything but ``out``, as JSON values."""

@@ -68,7 +68,7 @@ class Trainer:
                 return progress
             self._watcher.began(progress)
             state = over_devices(state)
-            seconds = self._updates.compile(state, self._curriculum.stage(progress).params)
+            seconds = self._updates.compile(state, self._curriculum.stage(progress).training_params)
             progress = replace(progress, compile_seconds=progress.compile_seconds + seconds)
             self._watcher.compiled(seconds)
             with MetricsLog(self._folder, progress.iteration) as log:
@@ -86,7 +86,7 @@ class Trainer:
         if last.iteration is not None:
             return last.restore(_shape_of_state(self._learner, self._curriculum, self._settings))
         init = compile.jit(self._learner.init, static_argnums=0)
-        return init(self._settings.seed, self._curriculum.stages[0].params), Progress()
+        return init(self._settings.seed, self._curriculum.stages[0].training_params), Progress()
 
     def _advance(self, state: Any, progress: Progress, log: MetricsLog) -> tuple[Any, Progress]:
         """One chunk, its rows, and where the run stands then."""
@@ -94,7 +94,7 @@ class Trainer:
         count = min(self._settings.chunk_iterations, self._curriculum.remaining(progress))
         enters_stage = progress.stage > 1 and progress.stage_iteration == 0
         begun = time.perf_counter()
-        state, metrics = self._updates.run(state, stage.params, count, enters_stage)
+        state, metrics = self._updates.run(state, stage.training_params, count, enters_stage)
         seconds = time.perf_counter() - begun
         log.add(METRICS, self._rows(progress, metrics, seconds / count))
         progress = replace(
@@ -145,4 +145,4 @@ def restore_best(
 
 
 def _shape_of_state(learner: Learner, curriculum: Curriculum, settings: Settings) -> Any:
-    return jax.eval_shape(lambda: learner.init(settings.seed, curriculum.stages[0].params))
+    return jax.eval_shape(lambda: learner.init(settings.seed, curriculum.stages[0].training_params))

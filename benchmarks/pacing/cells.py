@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -21,16 +22,22 @@ TRAINING_SEED = 0
 def run_cell(
     market: Market, budget_share: float, rules: Sequence[Rule], learners: Sequence[str], sizes: Sizes, iterations: int
 ) -> dict[str, Any]:
-    """Figures of every method, as JSON values. ``rules`` begins with the linear one."""
-    env, params = market.env("bid_curve"), market.params("bid_curve", budget_share)
-    table = Table(env, params, sizes)
-    optimum = table.optimum()
-    distribution = env.market_distribution(params)  # type: ignore[attr-defined]
-    units = {"linear": 1.0, "standard_bid_price": float(params.standard_bid_price)}
+    """Figures of every method that plays in ``market``, as JSON values. ``rules`` begins with the linear one."""
+    kind = market.rule_actions
+    env, params = market.env(kind), market.params(kind, budget_share)
+    bidder = market.bidder(params)
+    table = Table(env, params, sizes, market.totals())
+    optimum = table.optimum(market.optimum)
+    has_curves = kind == "bid_curve"
+    distribution = env.market_distribution(params) if has_curves else None  # type: ignore[attr-defined]
+    target = getattr(bidder, "target_cost_per_action", None)
+    units = market.units()
     methods: dict[str, dict[str, Any]] = {}
     for rule in rules:
+        if rule.needs_bid_curves and not has_curves:
+            continue
         begun = time.perf_counter()
-        played, settings = _tuned(table, rule, distribution, units)
+        played, settings = _tuned(table, rule, distribution, units, keeps_target=target is not None)
         if rule is LINEAR:
             units["linear"] = settings["multiplier"]
         methods[rule.name] = {
@@ -38,7 +45,7 @@ def run_cell(
             "is_learner": False,
             "settings": settings,
             "seconds": time.perf_counter() - begun,
-            **figures(played, optimum, params),
+            **figures(played, optimum, bidder),
         }
     for name in learners:
         begun = time.perf_counter()
@@ -48,22 +55,24 @@ def run_cell(
             "is_learner": True,
             "settings": {"environment_steps": steps},
             "seconds": time.perf_counter() - begun,
-            **figures(played, optimum, params),
+            **figures(played, optimum, bidder),
         }
     return {
         "market": market.name,
         "title": market.title,
         "budget_share": budget_share,
-        "budget": int(params.initial_budget),
+        "budget": float(bidder.initial_budget),
         "horizon": table.horizon,
         "optimum_by_seed": optimum.mean(axis=1).tolist(),
         "methods": methods,
     }
 
 
-def _tuned(table: Table, rule: Rule, distribution: Any, units: dict[str, float]) -> tuple[Played, Settings]:
+def _tuned(
+    table: Table, rule: Rule, distribution: Any, units: dict[str, float], *, keeps_target: bool
+) -> tuple[Played, Settings]:
     """The held-out episodes of the settings that were best in the tuning episodes."""
-    points = rule.settings(units)
+    points = rule.settings(units, keeps_target=keeps_target)
     policies = [rule.policy(table.env, table.params, distribution, point) for point in points]
     if len(policies) == 1:
         return table.evaluate(policies[0]), points[0]
@@ -73,30 +82,52 @@ def _tuned(table: Table, rule: Rule, distribution: Any, units: dict[str, float])
 
 def _trained(market: Market, budget_share: float, name: str, sizes: Sizes, iterations: int) -> tuple[Played, int]:
     """The held-out episodes of a learner trained in this market at this budget, and the steps it was trained for."""
-    env, params = market.env(_ACTION_KINDS[name]), market.params(_ACTION_KINDS[name], budget_share)
-    learner = registry.make_learner(name, env, **_hyperparameters(name, iterations))
-    state = over_devices(compile.jit(learner.init, static_argnums=0)(TRAINING_SEED, params))
-    updates = Updates(learner, iterations)
-    updates.compile(state, params)
-    state, _ = updates.run(state, params, iterations, enters_stage=False)
-    played = Table(env, params, sizes).evaluate(learner.policy(state))
+    kind = market.learner_actions[name]
+    env, params = market.env(kind), market.params(kind, budget_share)
+    training = _training(name, env, repr(env.action_space(params)), iterations)
+    state = training.updates.run(training.begin(TRAINING_SEED, params), params, iterations, enters_stage=False)[0]
+    learner = training.learner
+    played = Table(env, params, sizes, market.totals()).evaluate(learner.policy(state))
     return played, iterations * learner.steps_per_update
 
 
-_ACTION_KINDS = {"ppo": "continuous", "dqn": "discrete"}
+class _Training:
+    """A learner and its compiled updates, which serve every market and budget of one program."""
+
+    def __init__(self, name: str, env: Any, iterations: int) -> None:
+        self.learner = registry.make_learner(name, env, **_hyperparameters(name, iterations))
+        self.updates = Updates(self.learner, iterations)
+        self._init = compile.jit(self.learner.init, static_argnums=0)
+        self._is_compiled = False
+
+    def begin(self, seed: int, params: Any) -> Any:
+        """The state before the first update in the market ``params``; the updates are ready to run then."""
+        state = over_devices(self._init(seed, params))
+        if not self._is_compiled:
+            self.updates.compile(state, params)
+            self._is_compiled = True
+        return state
+
+
+@functools.lru_cache(maxsize=2)
+def _training(name: str, env: Any, action_space: str, iterations: int) -> _Training:
+    """Environments are equal where their programs are; learners read the bounds of actions too."""
+    return _Training(name, env, iterations)
 
 
 def _hyperparameters(name: str, iterations: int) -> dict[str, Any]:
-    return {"annealing_updates": iterations} if name == "ppo" else {}
+    """What follows from so short a training: learning rate and exploration end with it."""
+    return {"ppo": {"annealing_updates": iterations}, "dqn": {"exploration_updates": max(iterations // 2, 1)}}[name]
 
 
-def figures(played: Played, optimum: Floats, params: Any) -> dict[str, list[float]]:
+def figures(played: Played, optimum: Floats, bidder: Any) -> dict[str, list[float]]:
     """Every metric of a method, one number a seed."""
-    budget = float(params.initial_budget)
-    volume = np.asarray(params.search_volume_mean, np.float64)[: played.spend.shape[-1]]
+    budget = float(bidder.initial_budget)
+    volume = np.asarray(bidder.search_volume_mean, np.float64)[: played.spend.shape[-1]]
     cost = played.spend.sum(axis=-1)
-    # No advertiser states a target here, so it is what an action costs the optimum.
-    target = budget / np.maximum(optimum.mean(), 1e-9)
+    # Where the advertiser states no target, it is what an action costs the optimum.
+    stated = getattr(bidder, "target_cost_per_action", None)
+    target = budget / np.maximum(optimum.mean(), 1e-9) if stated is None else float(stated)
     by_seed = {
         "value": played.value.mean(axis=1),
         "share_of_optimum": np.array(

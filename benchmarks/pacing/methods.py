@@ -12,9 +12,9 @@ import numpy as np
 from agents import registry
 from rtb_envs.core import Environment
 from rtb_envs.policies.policy import Policy
-from training.rule_grids import RULE_GRIDS
+from training.rule_grids import COST_TARGET_GRIDS, RULE_GRIDS
 
-MOST_SETTINGS = 40
+MOST_SETTINGS = 30
 """Of a larger grid so many points are tried, chosen by a fixed seed."""
 _CHOICE_SEED = 0
 
@@ -41,12 +41,17 @@ class Rule:
     grid: Mapping[str, Sequence[float]] = field(default_factory=dict)
     knows_distribution: bool = False
     """Whether it is told the distribution of prices and rates that logs of earlier episodes show."""
+    needs_bid_curves: bool = False
+    """Whether it plays only where actions are bid curves."""
 
-    def settings(self, units: Units) -> list[Settings]:
-        """What to try: every combination of the grid, or ``MOST_SETTINGS`` of them."""
+    def settings(self, units: Units, *, keeps_target: bool = False) -> list[Settings]:
+        """What to try: every combination of the grid, or ``MOST_SETTINGS`` of them.
+
+        ``keeps_target`` says that the market has a target cost per action, by which the grids of some rules grow.
+        """
+        grid = {**self.grid, **(COST_TARGET_GRIDS.get(self.name, {}) if keeps_target else {})}
         values = {
-            name: [value * units[_UNITS[name]] if name in _UNITS else value for value in self.grid[name]]
-            for name in self.grid
+            name: [value * units[_UNITS[name]] if name in _UNITS else value for value in grid[name]] for name in grid
         }
         points = [dict(zip(values, point, strict=True)) for point in itertools.product(*values.values())]
         if len(points) <= MOST_SETTINGS:
@@ -65,17 +70,18 @@ LINEAR = Rule("linear", "linear", {"multiplier": np.geomspace(0.1, 10, MOST_SETT
 RULES: tuple[Rule, ...] = (
     LINEAR,
     Rule("random", "random multiplier"),
-    Rule("constant_bid", "constant bid", {"bid": _BIDS}),
-    Rule("random_bid", "random bid", {"highest_bid": _BIDS}),
-    Rule("mcpc", "max eCPC", knows_distribution=True),
-    Rule("ortb1", "ORTB1", knows_distribution=True),
-    Rule("ortb2", "ORTB2", knows_distribution=True),
-    Rule("rlb", "RLB", knows_distribution=True),
+    Rule("constant_bid", "constant bid", {"bid": _BIDS}, needs_bid_curves=True),
+    Rule("random_bid", "random bid", {"highest_bid": _BIDS}, needs_bid_curves=True),
+    Rule("mcpc", "max eCPC", knows_distribution=True, needs_bid_curves=True),
+    Rule("ortb1", "ORTB1", knows_distribution=True, needs_bid_curves=True),
+    Rule("ortb2", "ORTB2", knows_distribution=True, needs_bid_curves=True),
+    Rule("rlb", "RLB", knows_distribution=True, needs_bid_curves=True),
     Rule(
         "throttling",
         "throttling",
         {"multiplier": (0.5, 0.7, 1.0, 1.4, 2.0, 4.0, 8.0), "adjustment": (0.03, 0.1, 0.2, 0.4)},
         knows_distribution=True,
+        needs_bid_curves=True,
     ),
     *(Rule(name, label.removesuffix(", tuned"), grid) for name, (label, grid) in RULE_GRIDS.items()),
 )

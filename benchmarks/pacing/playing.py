@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from rtb_envs import compile
 from rtb_envs.core import Environment
 from rtb_envs.policies.policy import Policy
 from rtb_envs.random import EVALUATE, TUNE, lane_keys
-from training.evaluation import VALUE_TOTALS, play_episodes
+from training.evaluation import play_episodes
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -26,8 +26,8 @@ class Sizes:
     """How much is played: ``seeds`` sets of ``episodes`` episodes; each setting in ``tuning_episodes`` others."""
 
     seeds: int = 10
-    episodes: int = 64
-    tuning_episodes: int = 64
+    episodes: int = 32
+    tuning_episodes: int = 32
 
     @property
     def lanes(self) -> int:
@@ -50,11 +50,11 @@ class Played:
 class Table:
     """Where the benchmark plays: an environment and its parameters, with the lanes of evaluation and tuning."""
 
-    def __init__(self, env: Environment[Any, Any, Any], params: Any, sizes: Sizes) -> None:
+    def __init__(self, env: Environment[Any, Any, Any], params: Any, sizes: Sizes, totals: tuple[str, str]) -> None:
+        """``totals`` names the entries of info that total an episode's value, and its actions as they happened."""
         self.env, self.params, self.sizes = env, params, sizes
         self.horizon = int(params.horizon)
-        objective = env.config.objective  # type: ignore[attr-defined]
-        self._value, self._action = VALUE_TOTALS[objective], f"episode_{objective}"
+        self._value, self._action = totals
         self._keys = jnp.concatenate([lane_keys(seed, EVALUATE, sizes.episodes) for seed in range(sizes.seeds)])
 
     def evaluate(self, policy: Policy) -> Played:
@@ -81,11 +81,11 @@ class Table:
             values.append(np.asarray(steps[self._value], np.float64)[:, -1])
         return np.concatenate(values)[:total].reshape(len(rules), episodes).mean(axis=1)
 
-    def optimum(self) -> Floats:
-        """R* of each held-out episode [seeds, episodes]."""
+    def optimum(self, find: Callable[[Any, Array], Array]) -> Floats:
+        """R* of each held-out episode [seeds, episodes], as ``find`` has it for the parameters and episodes' keys."""
         keys = jax.vmap(jax.random.fold_in, (0, None))(self._keys, 0)
         shape = (self.sizes.seeds, self.sizes.episodes)
-        return np.asarray(_compiled_optimum(self.env)(keys, self.params), np.float64).reshape(shape)
+        return np.asarray(_compiled_optimum(find)(self.params, keys), np.float64).reshape(shape)
 
     def _played(self, steps: dict[str, Array]) -> Played:
         shape = (self.sizes.seeds, self.sizes.episodes)
@@ -105,7 +105,5 @@ def _compiled(env: Environment[Any, Any, Any], horizon: int, one_rule_a_lane: bo
 
 
 @functools.lru_cache(maxsize=64)
-def _compiled_optimum(env: Any) -> Any:
-    return compile.jit(
-        lambda keys, params: jax.lax.map(lambda key: env.hindsight(key, params).optimum, keys, batch_size=32)
-    )
+def _compiled_optimum(find: Callable[[Any, Array], Array]) -> Any:
+    return compile.jit(find)

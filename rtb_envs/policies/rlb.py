@@ -100,6 +100,8 @@ class RLB:
 
     value: Float[Array, "steps points"]
     spacing: Float[Array, ""]
+    charge_rate: Float[Array, ""]
+    """How likely a won impression is charged: V counts expected charges, a bid is a price."""
     view: PacingView = field(metadata={"static": True})
 
     @classmethod
@@ -135,7 +137,8 @@ class RLB:
         spacing = jnp.float32(params.initial_budget / (num_points - 1))
         # A power of two, so that few programs serve all markets.
         updates = min(2 ** math.ceil(math.log2(max(busiest * (num_points - 1), 1))), MAX_UPDATES)
-        return cls(_compiled_values()(price, probability, rate, auctions, spacing, num_points, updates), spacing, view)
+        value = _compiled_values()(price, probability, rate, auctions, spacing, num_points, updates)
+        return cls(value, spacing, jnp.asarray(distribution.charge_rate), view)
 
     def init(self, params: BidCurveParams) -> RLBCarry:
         return RLBCarry(knots(params), jnp.asarray(params.largest_bid))
@@ -143,8 +146,8 @@ class RLB:
     def act(self, stream: Stream, carry: RLBCarry, observation: Array) -> tuple[Array, RLBCarry]:
         t = jnp.minimum(observation[self.view.timestep].astype(jnp.int32), self.value.shape[0] - 1)
         remaining = observation[self.view.remaining_budget]
-        bids = highest_acceptable_price(self.value[t], self.spacing, remaining, carry.knots)
-        return bid_curve_action(bids, carry.largest_bid), carry
+        charge = highest_acceptable_price(self.value[t], self.spacing, remaining, carry.knots)
+        return bid_curve_action(charge / self.charge_rate, carry.largest_bid), carry
 
 
 def _groups(values: Array, count: int, power: int) -> tuple[Array, Array]:

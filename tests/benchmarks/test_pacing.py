@@ -19,7 +19,7 @@ SIZES = Sizes(seeds=2, episodes=4, tuning_episodes=4)
 def small():
     """A market that compiles quickly, with the rules that are played in it."""
     options = (("horizon", 3), ("n_ads", 4), ("n_users", 4), ("search_volume_mean", 40.0), ("search_volume_std", 4.0))
-    return [markets.Market("small", "small market", "AdAuction-v0", options)], methods.by_name(["random"])
+    return [markets.Campaign("small", "small market", "AdAuction-v0", options)], methods.by_name(["random"])
 
 
 @pytest.fixture(scope="module")

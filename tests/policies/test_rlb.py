@@ -85,6 +85,23 @@ def test_the_curve_of_a_step_follows_the_budget_and_the_auctions_left():
         np.testing.assert_allclose(action[1:], np.float32([0.5, 1, 2]) * x, rtol=0.06)
 
 
+def test_where_one_win_in_eight_is_charged_bids_are_those_of_eight_times_the_money():
+    price = np.linspace(0, 100, 257)[:-1] + 100 / 512
+    rich, poor = (
+        curve_market(
+            distribution(price, (1.0,), charge_rate=charge_rate),
+            search_volume_mean=np.full(4, 2500.0),
+            initial_budget=np.int32(budget),
+        )
+        for charge_rate, budget in ((1.0, 16_000), (0.125, 2_000))
+    )
+    expected = actions(RLB.for_env(rich), rich.default_params, [(0, 16_000), (2, 4_000)])
+    taken = actions(RLB.for_env(poor), poor.default_params, [(0, 2_000), (2, 500)])
+    np.testing.assert_allclose(taken, expected, rtol=1e-4)
+    # In the fluid limit sqrt(200 b / N), as above.
+    np.testing.assert_allclose(taken[:, 2], np.sqrt(200 * np.array([16_000 / 10_000, 4_000 / 5_000])), rtol=0.06)
+
+
 def test_with_money_for_everything_the_largest_bid_is_made():
     env = curve_market(distribution((1, 2, 3, 4)), search_volume_mean=np.full(4, 5.0), initial_budget=np.int32(1000))
     np.testing.assert_allclose(actions(RLB.for_env(env), env.default_params, [(0, 1000)])[0], [1, 200, 200, 200])

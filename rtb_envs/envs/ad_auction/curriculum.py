@@ -51,18 +51,21 @@ _STAGES = {
 STAGES = tuple(_STAGES)
 
 
-def curriculum_options(stage: int) -> dict[str, Any]:
-    """Options for ``make("AdAuction-v0", **options)`` of a stage, 1 to 3; ValueError for another."""
+def curriculum_options(stage: int, instance_seed: int = INSTANCE_SEED) -> dict[str, Any]:
+    """Options for ``make("AdAuction-v0", **options)`` of a stage, 1 to 3, in one instance of the market.
+
+    The budget is the stage's share of what that instance can spend. Raises ValueError for another stage.
+    """
     validation.choice("stage", stage, STAGES)
     return {
-        **_own_options(stage),
+        **_own_options(stage, instance_seed),
         **_shared_shapes(),
-        "initial_budget": int(_STAGES[stage].budget_share * _largest_spend(stage)),
+        "initial_budget": int(_STAGES[stage].budget_share * _largest_spend(stage, instance_seed)),
     }
 
 
-def _own_options(stage: int) -> dict[str, Any]:
-    return {"horizon": HORIZON, "instance_seed": INSTANCE_SEED, **_STAGES[stage].options}
+def _own_options(stage: int, instance_seed: int = INSTANCE_SEED) -> dict[str, Any]:
+    return {"horizon": HORIZON, "instance_seed": instance_seed, **_STAGES[stage].options}
 
 
 @functools.cache
@@ -76,7 +79,7 @@ def _shared_shapes() -> dict[str, int]:
 
 
 @functools.cache
-def _largest_spend(stage: int) -> float:
-    options = Options(**_own_options(stage))
+def _largest_spend(stage: int, instance_seed: int) -> float:
+    options = Options(**_own_options(stage, instance_seed))
     params = options.params()
     return expected_episode(AdAuction(options.config(), params), params, float(params.multiplier_high)).cost

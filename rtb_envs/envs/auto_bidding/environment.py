@@ -98,6 +98,7 @@ class AutoBidding(MultiAgentEnvironment[Params, State, Noise]):
             "timestep": float(params.horizon),
             "remaining_budget": float(currency(params.initial_budget[i])),
             "target_cost_per_action": float(params.target_cost_per_action[i]),
+            "reward": opportunities,
         }
         bound = np.array([high[key] for key in self.config.observation_keys], np.float32)
         return gymnasium.spaces.Box(np.zeros_like(bound), bound, dtype=np.float32)
@@ -131,6 +132,7 @@ class AutoBidding(MultiAgentEnvironment[Params, State, Noise]):
             impression=none,
             conversion=none,
             win=none,
+            tick_conversion=none,
         )
 
     def transition(
@@ -154,6 +156,7 @@ class AutoBidding(MultiAgentEnvironment[Params, State, Noise]):
             impression=state.impression + tick.impression,
             conversion=state.conversion + tick.conversion,
             win=state.win + tick.win,
+            tick_conversion=tick.conversion,
         )
         score = self.score(after, params)
         reward = tick.conversion.astype(float)
@@ -189,6 +192,7 @@ class AutoBidding(MultiAgentEnvironment[Params, State, Noise]):
             "timestep": state.t,
             "remaining_budget": remaining,
             "target_cost_per_action": params.target_cost_per_action,
+            "reward": state.tick_conversion,
         }
         shape = (self.config.num_agents,)
         shown = [jnp.broadcast_to(values[key], shape).astype(float) for key in self.config.observation_keys]

@@ -86,3 +86,5 @@ class State:
     """Of the episode so far, as the next two."""
     conversion: Int[Array, "agents"]
     win: Int[Array, "agents"]
+    tick_conversion: Int[Array, "agents"]
+    """Of the last tick."""
