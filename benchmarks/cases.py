@@ -31,6 +31,9 @@ def cases(num_envs: Sequence[int] = NUM_ENVS) -> list[Case]:
         *(_rollout("rollout-threefry", threefry, n, generator="threefry") for n in num_envs),
         _case(f"make_vec-{smallest}", "gymnasium.make_vec", "make_vec", is_compared=True, num_envs=smallest),
         _case("make", "gymnasium.make", "make", is_compared=True),
+        _case(f"sb3-{smallest}", "SB3VecEnv", "stable_baselines", False, num_envs=smallest),
+        _market("auto_bidding-4", "AutoBidding-v0, 48 bidders, 3 slots, 500,000 auctions a day", "auto_bidding", 4),
+        _market("contextual_auction-4", "AuctionGym's world, 2 of 6 bidders a round", "contextual_auction", 4),
         _case("retargeting-256", "retargeting_v0, 4 agents, 10,000 customers", "retargeting", False, num_envs=256),
         Case("ppo", "PPO, acting and learning (make train)", "benchmarks.learning:ppo"),
     ]
@@ -42,3 +45,7 @@ def _rollout(name: str, title: str, num_envs: int, is_compared: bool = False, **
 
 def _case(name: str, title: str, function: str, is_compared: bool, **options: Any) -> Case:
     return Case(name, title, f"benchmarks.environments:{function}", options, is_compared)
+
+
+def _market(name: str, title: str, function: str, num_envs: int) -> Case:
+    return Case(name, title, f"benchmarks.auction_markets:{function}", {"num_envs": num_envs})

@@ -64,6 +64,25 @@ def make_vec(num_envs: int) -> Workload:
     return Workload(num_envs, run)
 
 
+def stable_baselines(num_envs: int) -> Workload | None:
+    """Steps of ``SB3VecEnv``, which begins a lane's next episode in the same step. None without Stable-Baselines3."""
+    try:
+        from rtb_envs.adapters.stable_baselines import SB3VecEnv
+    except ImportError:
+        return None
+    envs = SB3VecEnv(ENV_ID, num_envs)
+    actions = np.ones((num_envs, 1), np.float32)
+    envs.seed(0)
+    envs.reset()
+
+    def run(steps: int) -> Done:
+        for _ in range(steps):
+            envs.step(actions)
+        return Done(steps * num_envs, None)
+
+    return Workload(num_envs, run)
+
+
 def make() -> Workload:
     """Episodes of ``gymnasium.make``, Gymnasium's default wrappers and the resets included."""
     env = gymnasium.make(ENV_ID)

@@ -2,17 +2,18 @@
 
 import json
 from dataclasses import replace
+from importlib.util import find_spec
 
 import pytest
 from typer.testing import CliRunner
 
 import benchmarks.__main__ as command
-from benchmarks import environments, report, results, rtbgym
+from benchmarks import auction_markets, environments, report, results, rtbgym
 from benchmarks.cases import Case, cases
 from benchmarks.process import ROOT, Worker, WorkerError
 from tests.pauses import AUCTIONS_PER_STEP
 
-HORIZON = 7
+HORIZON, DAY = 7, 48
 VOLUMES = (10, 309)  # of one step: the configured minimum, and the mean of 200 with 5.42 standard deviations of 20
 
 RTBGYM_SCRIPT = """#!/bin/sh
@@ -47,7 +48,9 @@ def without_compiling(monkeypatch, tmp_path):
 
 def names(num_envs: list[int]) -> list[str]:
     variants = ("rollout", "rollout-no-emitters", "rollout-threefry")
-    return [f"{name}-{n}" for name in variants for n in num_envs] + [f"make_vec-{num_envs[0]}", "make", "ppo"]
+    markets = ["auto_bidding-4", "contextual_auction-4", "retargeting-256"]
+    adapters = [f"make_vec-{num_envs[0]}", "make", f"sb3-{num_envs[0]}"]
+    return [f"{name}-{n}" for name in variants for n in num_envs] + [*adapters, *markets, "ppo"]
 
 
 @pytest.mark.parametrize(
@@ -65,6 +68,17 @@ def test_only_steps_in_which_auctions_are_held_are_counted(prepare, amount, envi
     assert done.environment_steps == environment_steps
     assert VOLUMES[0] * environment_steps <= done.auctions <= VOLUMES[1] * environment_steps
     assert workload.run(amount).environment_steps == environment_steps
+
+
+def test_a_market_with_many_bidders_counts_every_auction_of_its_days():
+    workload = auction_markets.auto_bidding(num_envs=2, num_opportunities=480)
+    done = workload.run(1)
+    assert done.environment_steps == 2 * DAY
+    assert 480 * 2 * 0.9 < done.auctions < 480 * 2 * 1.1
+
+
+def test_rounds_are_counted_in_every_world():
+    assert auction_markets.contextual_auction(num_envs=2, rounds=100).run(3) == (600, 600)
 
 
 def test_a_rate_is_told_by_its_median_and_its_extremes():
@@ -105,7 +119,7 @@ def test_a_session_yields_every_row_in_the_file_and_in_the_table(without_compili
     assert done.exit_code == 0, done.output
     figures = json.loads(path.read_text(encoding="utf-8"))
     assert [row["name"] for row in figures["measurements"]] == names([4, 8])
-    assert [row["num_envs"] for row in figures["measurements"]] == [4, 8] * 3 + [4, 1, 1]
+    assert [row["num_envs"] for row in figures["measurements"]] == [4, 8] * 3 + [4, 1, 4, 4, 4, 256, 1]
     assert figures["repetitions"] == 5
     assert {"jax", "python"} <= figures["versions"].keys()
     assert {"processor", "cores"} <= figures["machine"].keys()
@@ -122,7 +136,7 @@ def test_a_session_yields_every_row_in_the_file_and_in_the_table(without_compili
         for unit in ("steps_per_second", "auctions_per_second"):
             assert ratio[unit]["median"] == pytest.approx(median[ratio["name"]] / theirs)
     table = [line for line in done.output.splitlines() if line.startswith("| ")]
-    assert len(table) == (2 + 9 + 2) + (2 + 4)  # header and rule with ours and RTBGym's, then the ratios
+    assert len(table) == (2 + 13 + 2) + (2 + 4)  # header and rule with ours and RTBGym's, then the ratios
 
 
 def test_work_that_a_machine_does_not_have_is_told_apart_from_work_that_fails():
@@ -166,5 +180,6 @@ def test_the_real_work_runs_at_tiny_sizes(tmp_path, monkeypatch):
     done = run_benchmarks("--num-envs", "4", "--seconds", "0.01", "--write", str(path))
     assert done.exit_code == 0, done.output
     figures = json.loads(path.read_text(encoding="utf-8"))
-    assert [row["name"] for row in figures["measurements"]] == names([4])
+    on_this_machine = [name for name in names([4]) if name != "sb3-4" or find_spec("stable_baselines3")]
+    assert [row["name"] for row in figures["measurements"]] == on_this_machine
     assert figures["import_seconds"]["min"] > 0
