@@ -49,6 +49,12 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    """d3rlpy writes a folder of logs into the working folder."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def random_log():
     """Episodes of a policy that takes every discrete action equally often: much to learn from, little earned."""
