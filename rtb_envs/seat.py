@@ -167,6 +167,8 @@ def seat(
     """
     index = core.index(agent)
     others = [i for i in range(len(core.agents)) if i != index]
+    if isinstance(rivals, str):  # of which each letter would be a policy
+        raise validation.wrong_type("rivals", "policies with the methods init and act", rivals)
     policies = list(rivals) if isinstance(rivals, Sequence) and not _is_policy(rivals) else [rivals] * len(others)
     if len(policies) != len(others):
         raise ValueError(f"rivals must be one policy or {len(others)} of them, got {len(policies)}")

@@ -151,6 +151,7 @@ def test_a_seat_is_an_environment_like_any_other():
         ("walker_9", Still(), ValueError, "agent must be one of 'walker_0'"),
         ("walker_0", [Still()], ValueError, "rivals must be one policy or 3 of them, got 1"),
         ("walker_0", [Still(), Still(), 3], TypeError, "rivals must be policies with the methods init and act, got 3"),
+        ("walker_0", "pid", TypeError, "rivals must be policies with the methods init and act, got 'pid'"),
         ("walker_0", Still, TypeError, "rivals must be policies with the methods init and act"),
         (
             "walker_0",
