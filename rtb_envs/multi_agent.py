@@ -50,6 +50,11 @@ class MultiAgentEnvironment(FunctionalCore[ParamsT, StateT, NoiseT]):
     def alive(self, state: StateT) -> Bool[Array, "agents"]:
         """Who still acts: neither terminated nor truncated so far."""
 
+    def policy_observation(self, state: StateT, params: ParamsT) -> Array:
+        """What policies in the seats are shown [agents, ...]: what ``observe`` shows, unless an environment tells rules
+        written for it more. Such entries come after those of the observation, along its last axis."""
+        return self.observe(state, params)
+
     def over(self, terminated: Array, truncated: Array) -> Array:
         return jnp.all(terminated | truncated, axis=-1)
 

@@ -23,7 +23,7 @@ RIVALS_SITE = 0x52495641
 """Rival i draws in step t from Stream.from_key(key).site(RIVALS_SITE).step(t).step(i), ``key`` being the episode's."""
 
 
-class _Kind(NamedTuple):
+class Kind(NamedTuple):
     """Rivals whose policies run in one vmapped call."""
 
     agents: tuple[int, ...]
@@ -61,7 +61,7 @@ class Seat(Environment[SeatParams[Any], SeatState, SeatNoise]):
         self,
         core: MultiAgentEnvironment[Any, Any, Any],
         agent: int,
-        kinds: tuple[_Kind, ...],
+        kinds: tuple[Kind, ...],
         default_params: SeatParams[Any],
     ) -> None:
         self.core = core
@@ -103,6 +103,20 @@ class Seat(Environment[SeatParams[Any], SeatState, SeatNoise]):
     def action_space(self, params: SeatParams[Any]) -> gymnasium.spaces.Space[Any]:
         return self.core.action_space(params.market, self.agent)
 
+    def stacked(self, policies: Sequence[Policy]) -> tuple[Any, ...]:
+        """``policies``, one for each other agent in their order, as ``params.rivals`` holds them; may be traced.
+
+        They are of the structure of those that the seat was made with.
+        """
+        others = [i for i in range(len(self.core.agents)) if i != self._index]
+        chosen = dict(zip(others, policies, strict=True))
+        return tuple(
+            chosen[kind.agents[0]]
+            if kind.axis is None
+            else jax.tree.map(lambda *leaves: jnp.stack(leaves), *(chosen[i] for i in kind.agents))
+            for kind in self._kinds
+        )
+
     def reset_noise(self, key: Array, params: SeatParams[Any]) -> SeatNoise:
         return SeatNoise(self.core.reset_noise(key, params.market), Stream.from_key(key).site(RIVALS_SITE))
 
@@ -140,7 +154,7 @@ class Seat(Environment[SeatParams[Any], SeatState, SeatNoise]):
 
         ``stream`` is the rivals' of the step, as in ``SeatNoise``.
         """
-        observation = self.core.observe(state.market, params.market)
+        observation = self.core.policy_observation(state.market, params.market)
 
         def act(policy: Policy, stream: Stream, carry: Any, observation: Array) -> tuple[Array, Any]:
             return policy.act(stream, carry, observation)
@@ -174,7 +188,7 @@ def seat(
         if not _is_policy(policy):
             raise validation.wrong_type("rivals", "policies with the methods init and act", policy)
     market = core.default_params if params is None else params
-    kinds, stacked = _by_kind(others, policies)
+    kinds, stacked = by_kind(others, policies)
     for kind, policy in zip(kinds, stacked, strict=True):
         _check_actions(core, market, kind, policy)
     return Seat(core, index, kinds, core.seat_params(market, jnp.int32(index), stacked))
@@ -184,7 +198,7 @@ def _is_policy(value: Any) -> bool:
     return not isinstance(value, type) and all(callable(getattr(value, name, None)) for name in ("init", "act"))
 
 
-def _by_kind(agents: Sequence[int], policies: Sequence[Any]) -> tuple[tuple[_Kind, ...], tuple[Any, ...]]:
+def by_kind(agents: Sequence[int], policies: Sequence[Any]) -> tuple[tuple[Kind, ...], tuple[Any, ...]]:
     """The kinds among ``policies``, and for each its policies as one."""
     found: dict[Any, tuple[list[int], list[Any]]] = {}
     for agent, policy in zip(agents, policies, strict=True):
@@ -196,19 +210,19 @@ def _by_kind(agents: Sequence[int], policies: Sequence[Any]) -> tuple[tuple[_Kin
     kinds, stacked = [], []
     for members, alike in found.values():
         shared = all(policy is alike[0] for policy in alike)
-        kinds.append(_Kind(tuple(members), None if shared else 0))
+        kinds.append(Kind(tuple(members), None if shared else 0))
         together = alike[0] if shared else jax.tree.map(lambda *leaves: np.stack(leaves), *alike)
         stacked.append(jax.tree.map(jnp.asarray, together))
     return tuple(kinds), tuple(stacked)
 
 
-def _check_actions(core: MultiAgentEnvironment[Any, Any, Any], market: Any, kind: _Kind, policy: Any) -> None:
+def _check_actions(core: MultiAgentEnvironment[Any, Any, Any], market: Any, kind: Kind, policy: Any) -> None:
     """Raise ValueError unless the actions of ``kind`` have the shape and the sort of number that their spaces have."""
     agent = core.agents[kind.agents[0]]
     space = core.action_space(market, agent)
 
     def act(key: Array) -> Array:
-        observation, _ = core.reset_env(key, market)
+        observation = core.policy_observation(core.reset_env(key, market)[1], market)
         one = policy if kind.axis is None else jax.tree.map(lambda leaf: leaf[0], policy)
         carry = one.init(core.seat_params(market, jnp.int32(kind.agents[0]), ()))
         action: Array = one.act(Stream.from_key(key), carry, observation[kind.agents[0]])[0]

@@ -1,0 +1,172 @@
+"""The numbers of a Retargeting market, and what a policy in one of its seats is told of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jaxtyping import Bool, Float, Int
+
+from rtb_envs.multi_agent import SeatParams
+from rtb_envs.users.traffic import HOUR_WEIGHTS
+
+SCRIPTED_RIVALS_AT_FULL_COMPLEXITY = 3
+STAGES_FROM_COMPLEXITY = 0.5
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class ResponseParams:
+    """How customers respond; arrays over the six stages in the order of ``users.lifecycle.Stage``."""
+
+    context_ctr: Float[Array, "contexts"]
+    """Predicted click rate of each impression context; a context is drawn evenly."""
+    ctr_factor: Float[Array, "stages"]
+    ctr_per_intensity: Float[Array, ""]
+    """The click rate is multiplied by 1 + this times the intensity,"""
+    ctr_cap: Float[Array, ""]
+    """and never exceeds this."""
+    ctr_noise: Float[Array, ""]
+    """Standard deviation of the true click rate's logit around the predicted one."""
+    fatigue_floor: Float[Array, ""]
+    fatigue_rate: Float[Array, ""]
+    fatigue_half_life_hours: Float[Array, ""]
+    conversion_quantiles: Float[Array, "quantiles"]
+    """Equally likely values of a customer's conversion probability."""
+    cvr_factor: Float[Array, "stages"]
+    mean_revenue: Float[Array, ""]
+    """Dollars of a purchase,"""
+    revenue_sigma: Float[Array, ""]
+    """its standard deviation in the logarithm,"""
+    revenue_factor: Float[Array, "stages"]
+    """and what the stage multiplies it with."""
+    cart_probability: Float[Array, ""]
+    """Of a click without a conversion."""
+    cart_low: Float[Array, ""]
+    cart_high: Float[Array, ""]
+    """Dollars added to the cart then: even between these."""
+    organic_probability: Float[Array, "stages"]
+    """Of a purchase that no click leads to, at each opportunity;"""
+    ad_effect: Float[Array, ""]
+    """lambda: an exposure in the last days multiplies it by 1 + this."""
+    ad_effect_hours: Float[Array, ""]
+    attribution_hours: Float[Array, ""]
+    """Clicks older than this are credited with nothing."""
+    margin: Float[Array, ""]
+    leaving_probability: Float[Array, ""]
+    """After each opportunity; a fresh customer takes the place."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Params:
+    """Every number of the market. Budgets and prices count money units (see ``config.UNITS``)."""
+
+    horizon: Int[Array, ""]
+    """Opportunities of an episode."""
+    step_hours: Float[Array, "24"]
+    """Hours between two opportunities, by hour of the day."""
+    end_hours: Float[Array, ""]
+    """When the last opportunity has passed: follows from the two above, see ``replace``."""
+    initial_budget: Int[Array, "agents"]
+    reserve_price: Int[Array, ""]
+    increment: Int[Array, ""]
+    """Above the second bid or the reserve price."""
+    hybrid_weight: Float[Array, ""]
+    surcharge_rate: Float[Array, ""]
+    """Surcharge of intensity i: price times this times (i - 1)**2."""
+    stage_mix: Float[Array, "stages"]
+    """Shares of the stages when an episode begins."""
+    mean_idle_hours: Float[Array, ""]
+    response: ResponseParams
+    reward_weights: Float[Array, "5"]
+    realism: Float[Array, ""]
+    """s in [0, 1]: scale of fatigue, noise and delay."""
+    transitions: Bool[Array, ""]
+    """Whether customers move between stages."""
+    drift: Float[Array, ""]
+    """By the episode's end click rates have grown or shrunk by this share times s, at random."""
+    active: Bool[Array, "agents"]
+    """Who takes part at all; the others have left when the episode begins."""
+    shown: Bool[Array, "agents"]
+    """Whose ads are shown. An agent that is masked here bids, wins and pays, and customers see nothing: a ghost ad."""
+
+    def replace(self, **changes: Any) -> Params:
+        """These parameters with some numbers changed; names of ``ResponseParams`` are found there."""
+        names = ResponseParams.__dataclass_fields__
+        inner = {name: changes.pop(name) for name in list(changes) if name in names}
+        response = replace(changes.pop("response", self.response), **inner)
+        changed = replace(self, response=response, **changes)
+        if {"horizon", "step_hours"} & set(changes):
+            return replace(changed, end_hours=episode_hours(changed.horizon, changed.step_hours))
+        return changed
+
+    def at_complexity(self, complexity: float | Array, drift: float | Array | None = None) -> Params:
+        """The same market at another point of a curriculum; no compiled program changes.
+
+        ``complexity`` c in [0, 1] sets s = clip((c - .3) / .7, 0, 1), lets customers move between stages from .5 on,
+        and keeps agent 0 and the first round(3 c) others; from 1 on all of them. ``drift`` is kept where it is None.
+        """
+        c = jnp.asarray(complexity, float)
+        rivals = jnp.round(SCRIPTED_RIVALS_AT_FULL_COMPLEXITY * c)
+        return self.replace(
+            realism=jnp.clip((c - 0.3) / 0.7, 0, 1),
+            transitions=c >= STAGES_FROM_COMPLEXITY,
+            active=(jnp.arange(self.active.shape[-1]) <= rivals) | (c >= 1),
+            drift=self.drift if drift is None else jnp.asarray(drift, float),
+        )
+
+
+def step_hours(hours_per_opportunity: float) -> Float[Array, "24"]:
+    """Hours between opportunities in each hour of the day: the mean over the traffic of that hour."""
+    return jnp.asarray([hours_per_opportunity / weight for weight in HOUR_WEIGHTS], float)
+
+
+def hour_of_day(hours: Float[Array, ""]) -> Int[Array, ""]:
+    """The hour of the day (0 to 23) at ``hours`` since the first midnight."""
+    whole = jnp.floor(hours).astype(jnp.int32)
+    return whole % 24
+
+
+def episode_hours(horizon: Int[Array, ""], step_hours: Float[Array, "24"]) -> Float[Array, ""]:
+    """When the last of ``horizon`` opportunities has passed, in hours since the beginning."""
+
+    def tick(_: Any, hours: Array) -> Array:
+        return hours + step_hours[hour_of_day(hours)]
+
+    hours: Array = lax.fori_loop(0, horizon, tick, jnp.zeros((), float))
+    return hours
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class AdvertiserParams(SeatParams[Params]):
+    """The market's numbers as the policy of one advertiser reads them (``policies.retargeting.RetargetingParams``)."""
+
+    @property
+    def ctr_factor(self) -> Float[Array, "stages"]:
+        """Of the click rate, by stage."""
+        return self.market.response.ctr_factor
+
+    @property
+    def ctr_per_intensity(self) -> Float[Array, ""]:
+        """Growth of the click rate with each unit of intensity."""
+        return self.market.response.ctr_per_intensity
+
+    @property
+    def ctr_cap(self) -> Float[Array, ""]:
+        """The highest click rate."""
+        return self.market.response.ctr_cap
+
+    @property
+    def cvr_factor(self) -> Float[Array, "stages"]:
+        """Of the conversion probability, by stage."""
+        return self.market.response.cvr_factor
+
+    @property
+    def expected_revenue(self) -> Float[Array, "stages"]:
+        """Dollars of a purchase, by stage."""
+        return self.market.response.mean_revenue * self.market.response.revenue_factor
