@@ -38,6 +38,7 @@ from rtb_envs.policies.mystique import Mystique
 from rtb_envs.policies.online_lp import OnlineLP
 from rtb_envs.policies.ortb import ORTB
 from rtb_envs.policies.pid import PID
+from rtb_envs.policies.placement import FixedPlacement, ThresholdPlacement, UtilityPlacement
 from rtb_envs.policies.policy import Policy
 from rtb_envs.policies.random_bid import RandomBid
 from rtb_envs.policies.rlb import RLB
@@ -105,6 +106,10 @@ _RULES: dict[str, Callable[..., Policy]] = {
     "bid_shading": BidShading.for_env,
     "dual_ogd": DualOGD.for_env,
     "throttling": Throttling.for_env,
+    # These open ad slots.
+    "fixed": FixedPlacement.for_env,
+    "threshold": ThresholdPlacement.for_env,
+    "utility": UtilityPlacement.for_env,
 }
 
 

@@ -106,9 +106,7 @@ class Team:
         rules: Sequence[Sequence[Policy]],
     ) -> None:
         if len(members) != len(market.agents):
-            raise ValueError(
-                f"members must be one for each of the {len(market.agents)} agents, got {len(members)}"
-            )
+            raise ValueError(f"members must be one for each of the {len(market.agents)} agents, got {len(members)}")
         self.market, self._rules = market, tuple(tuple(row) for row in rules)
         self._choices = tuple(self._table(member.algorithm) for member in members)
         alone = [seat(market, agent, list(row)) for agent, row in zip(market.agents, self._rules, strict=True)]

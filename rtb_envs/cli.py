@@ -25,7 +25,9 @@ class SubCommand(NamedTuple):
     help: str
 
 
-SUB_COMMANDS: dict[str, SubCommand] = {}
+SUB_COMMANDS: dict[str, SubCommand] = {
+    "placement": SubCommand("rtb_envs.studies.placement.command:app", "Simulate a publisher's ad placement."),
+}
 
 
 class _LazyGroup(TyperGroup):

@@ -96,6 +96,7 @@ register(
     "rtb_envs.envs.multiplier_adjustment:make_multiplier_adjustment",
     market="AdAuction-v0",
 )
+register("AdPlacement-v0", "rtb_envs.envs.ad_placement:make_ad_placement")
 register("AutoBidding-v0", "rtb_envs.envs.auto_bidding:make_auto_bidding_seat")
 register_multi_agent("auto_bidding_v0", "rtb_envs.envs.auto_bidding:make_auto_bidding")
 register("ContextualAuction-v0", "rtb_envs.envs.contextual_auction:make_contextual_auction_seat")

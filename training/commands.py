@@ -24,6 +24,7 @@ from training.instances import over_instances
 from training.interruption import Interruption
 from training.loading import ConfigurationError
 from training.metrics import VALIDATION, read_table
+from training.programmes import programme_of
 from training.progress import ProgressBar
 from training.run import RunError, RunFolder
 from training.settings import Settings
@@ -86,13 +87,18 @@ def _build(settings: Settings) -> tuple[Curriculum, registry.Learner]:
     except (ValueError, TypeError) as error:
         raise ConfigurationError(f"env {settings.env}: {error}") from error
     try:
-        learner = registry.make_learner(settings.algo, stages.env, **settings.learner_hyperparameters)
+        learner = registry.make_learner(settings.algo, stages.env, **_hyperparameters(settings))
     except (ValueError, TypeError) as error:
         raise ConfigurationError(f"algo {settings.algo}: {error}") from error
     try:
         return over_instances(stages, settings, learner.settings), learner
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
+
+
+def _hyperparameters(settings: Settings) -> dict[str, Any]:
+    """The run's own over those that the environment's programme has for the algorithm."""
+    return {**programme_of(settings.env).hyperparameters.get(settings.algo, {}), **settings.learner_hyperparameters}
 
 
 def _evaluate(
@@ -110,7 +116,7 @@ def _evaluate(
     begun = time.perf_counter()
     with console.status("evaluating in held-out markets"):
         trained = held_out.Method(settings.algo, f"{settings.algo.upper()}, trained", policy)
-        rules = tuned_rules(stages.env, last.params, judge.value_total)
+        rules = tuned_rules(stages.env, last.params, judge.value_total, programme_of(settings.env).rules)
         figures = held_out.evaluate(judge, last.params, trained, rules, section.bootstrap_samples)
     console.print(f"evaluated {1 + len(rules)} methods in {time.perf_counter() - begun:.0f} s")
     results = {

@@ -6,7 +6,6 @@ the whole run. The learner (network, normalisers, optimiser) is carried from sta
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
@@ -14,18 +13,9 @@ import jax
 
 import rtb_envs
 from rtb_envs.core import Environment
-from rtb_envs.envs.ad_auction import curriculum_options
 from training.checkpoints import Progress
+from training.programmes import programme_of
 from training.settings import EarlierStage, Settings
-
-StageOptions = Callable[..., dict[str, Any]]
-# Environment id -> the options of its stages 1 to 3, called with the stage and, for another instance of the market than
-# its own, the instance's seed. Other environments take theirs from the settings alone.
-STAGE_OPTIONS: dict[str, StageOptions] = {
-    "AdAuction-v0": curriculum_options,
-    "AdAuctionDiscrete-v0": curriculum_options,
-    "AdAuctionAdjustment-v0": curriculum_options,
-}
 
 
 @dataclass(frozen=True)
@@ -89,7 +79,7 @@ def from_settings(settings: Settings) -> Curriculum:
     its own to which the settings give none, and for stages that differ in what is static.
     """
     sections = (settings.stage1, settings.stage2, settings.stage3)[: settings.curriculum]
-    own = STAGE_OPTIONS.get(settings.env)
+    own = programme_of(settings.env).stages
     if own is None and settings.curriculum > 1 and not all(section.options for section in sections):
         raise ValueError(
             f"env {settings.env!r} has no stages of its own: give stage1.options to stage{settings.curriculum}.options"
@@ -110,7 +100,7 @@ def from_settings(settings: Settings) -> Curriculum:
 
 def stage_options(settings: Settings, number: int, *instance_seed: int) -> dict[str, Any]:
     """What a stage's environment is made with: the settings' options over its own."""
-    own = STAGE_OPTIONS.get(settings.env)
+    own = programme_of(settings.env).stages
     section = (settings.stage1, settings.stage2, settings.stage3)[number - 1]
     return {**(own(number, *instance_seed) if own else {}), **settings.env_options, **section.options}
 

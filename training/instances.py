@@ -14,7 +14,8 @@ import numpy as np
 
 import rtb_envs
 from agents.learner_settings import LearnerSettings
-from training.curriculum import STAGE_OPTIONS, Curriculum, stage_options
+from training.curriculum import Curriculum, stage_options
+from training.programmes import programme_of
 from training.settings import Settings
 
 
@@ -26,7 +27,7 @@ def over_instances(curriculum: Curriculum, settings: Settings, learner: LearnerS
     """
     if settings.instances == 0:
         return curriculum
-    if settings.env not in STAGE_OPTIONS:
+    if not programme_of(settings.env).has_instances:
         raise ValueError(f"instances must be 0 for env {settings.env!r}, which has none, got {settings.instances}")
     alike = getattr(learner, "lanes_per_market", 1)
     markets = learner.num_envs // alike

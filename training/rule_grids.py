@@ -1,4 +1,4 @@
-"""Settings to try when a pacing rule is tuned: a grid for each rule of the registry that has settings to tune."""
+"""Settings to try when a rule is tuned: a grid for each rule of the registry that has settings to tune."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MULTIPLIERS = ("base_multiplier", "value_multiplier")
 _DUALS = (0.5, 1.0, 2.0, 4.0, 8.0)
 _STEP_SIZES = (0.03, 0.1, 0.3, 1.0, 3.0)
 
-# Rule -> its label in tables, and its grid.
+# Pacing rule -> its label in tables, and its grid.
 RULE_GRIDS: dict[str, tuple[str, Grid]] = {
     "pid": (
         "PID pacing, tuned",
@@ -95,6 +95,23 @@ COST_TARGET_GRIDS: dict[str, Grid] = {
     "m_pid": {"initial_cost_dual": (0.3, 1.0, 3.0), "cost_weight": (0.5, 1.0)},
     "min_pacing": {"initial_cost_dual": (0.3, 1.0, 3.0), "cost_step_size": _STEP_SIZES},
     "broi": {"return_on_spend": (1.5, 2.0, 4.0), "cost_step_size": _STEP_SIZES},
+}
+
+# Placement rule -> its label in tables, and its grid. Slots are those of a market with at least 3.
+PLACEMENT_GRIDS: dict[str, tuple[str, Grid]] = {
+    "fixed": ("fixed, tuned", {"slots_per_open": (1, 2, 3), "every_n_events": (1, 2, 3, 4, 5, 6, 8)}),
+    "threshold": (
+        "threshold, tuned",
+        {
+            "threshold_ecpm": tuple(0.5 * i for i in range(21)),
+            "max_slots": (1, 2, 3),
+            "exploration": (0.0, 0.05, 0.2),
+        },
+    ),
+    "utility": (
+        "utility, tuned",
+        {"annoyance_weight": tuple(10 ** (-4 + 0.2 * i) for i in range(26)), "max_slots": (1, 2, 3)},
+    ),
 }
 
 

@@ -1,0 +1,54 @@
+"""What an environment brings to its training: stages of a curriculum, rival rules, and a learner's hyperparameters.
+
+One table for every environment. An environment that is not in it takes its stages from the settings alone, learners
+with their defaults, and the pacing rules if its actions are bid multipliers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rtb_envs.envs import ad_auction, ad_placement
+from training.baselines import Rules, pacing_rules, placement_rules
+
+StageOptions = Callable[..., dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Programme:
+    """How an environment is trained in."""
+
+    stages: StageOptions | None = None
+    """Options of ``rtb_envs.make`` for a stage, 1 to 3."""
+    has_instances: bool = False
+    """Whether ``stages`` takes the seed of an instance of the market after the stage."""
+    rules: Rules = pacing_rules
+    hyperparameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Algorithm -> hyperparameters that differ from its defaults; a run's own settings go over them."""
+
+
+_BIDDING = Programme(ad_auction.curriculum_options, has_instances=True)
+# A day has 1,000 events, and what an ad costs is over with the session that it ends: long rollouts of fewer
+# environments, and a discount that looks some hundred events ahead.
+_DAYS_OF_EVENTS: dict[str, Any] = {"num_envs": 128, "num_steps": 250, "gamma": 0.99}
+
+PROGRAMMES: dict[str, Programme] = {
+    "AdAuction-v0": _BIDDING,
+    "AdAuctionDiscrete-v0": _BIDDING,
+    "AdAuctionAdjustment-v0": _BIDDING,
+    "AdPlacement-v0": Programme(
+        ad_placement.curriculum_options,
+        rules=placement_rules,
+        hyperparameters={
+            "ppo": {**_DAYS_OF_EVENTS, "gae_lambda": 0.95, "num_minibatches": 8},
+            "dqn": {**_DAYS_OF_EVENTS, "replay_size": 128 * 250 * 16},
+        },
+    ),
+}
+
+
+def programme_of(env_id: str) -> Programme:
+    """The programme of an environment."""
+    return PROGRAMMES.get(env_id, Programme())
