@@ -138,6 +138,11 @@ def learners() -> list[str]:
     return sorted(_LEARNERS)
 
 
+def canonical(name: str) -> str:
+    """The name of a learner that ``name`` is a synonym of, or ``name``."""
+    return _SYNONYMS.get(name, name)
+
+
 def make_rule(name: str, env: Environment[Any, Any, Any], params: Any = None, **options: Any) -> Policy:
     """The rule ``name`` for an environment; ``options`` are those of the rule's own constructor.
 
@@ -152,7 +157,7 @@ def make_learner(name: str, env: Environment[Any, Any, Any], **hyperparameters: 
     "a3c" is taken for "a2c", its synchronous form. Lists are taken for tuples, as configuration files have no tuples.
     Raises ValueError for an unknown name or field, and ValueError or TypeError for a wrong value.
     """
-    name = _SYNONYMS.get(name, name)
+    name = canonical(name)
     algorithm = _LEARNERS[validation.choice("name", name, learners())]
     known = [field.name for field in fields(algorithm.settings)]
     for field in hyperparameters:

@@ -108,7 +108,7 @@ class Team:
         if len(members) != len(market.agents):
             raise ValueError(f"members must be one for each of the {len(market.agents)} agents, got {len(members)}")
         self.market, self._rules = market, tuple(tuple(row) for row in rules)
-        self._choices = tuple(self._table(member.algorithm) for member in members)
+        self._choices = tuple(self._table(registry.canonical(member.algorithm)) for member in members)
         alone = [seat(market, agent, list(row)) for agent, row in zip(market.agents, self._rules, strict=True)]
         models = [
             registry.make_learner(member.algorithm, self._env(i, alone[i]), **member.hyperparameters)
@@ -145,13 +145,13 @@ class Team:
 
     def restart(self, state: TeamState, params: TeamParams) -> TeamState:
         """``state`` with a new episode begun in every lane of every learner."""
-        seats = self._params(params, self._policies(state))
+        seats = self.seat_params(state, params)
         states = [learner.restart(state.learners[i], seats[i]) for i, learner in enumerate(self.learners)]
         return TeamState(tuple(states), state.updates)
 
     def update(self, state: TeamState, params: TeamParams) -> tuple[TeamState, dict[str, Array]]:
         """Every learner's update, against the others as they were before; metrics are named agent/metric."""
-        seats = self._params(params, self._policies(state))
+        seats = self.seat_params(state, params)
         states, metrics = [], {}
         for i, learner in enumerate(self.learners):
             after, scalars = learner.update(state.learners[i], seats[i])
@@ -162,6 +162,10 @@ class Team:
     def policy(self, state: TeamState) -> tuple[Seated, ...]:  # type: ignore[override]
         """The learners' policies, each for its own seat of the market."""
         return tuple(Seated(net, table) for net, table in zip(self._policies(state), self._choices, strict=True))
+
+    def seat_params(self, state: TeamState, params: TeamParams) -> list[Any]:
+        """What each learner is updated with: its market and, in the other seats, their rules or learners."""
+        return self._params(params, self._policies(state))
 
     def _policies(self, state: TeamState) -> list[NetworkPolicy]:
         return [learner.policy(own) for learner, own in zip(self.learners, state.learners, strict=True)]  # type: ignore[misc]
