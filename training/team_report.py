@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 Results = dict[str, Any]
@@ -16,29 +17,30 @@ def table(results: Results) -> Table:
     grid = Table(
         title=f"{market['env']}, curriculum stage {market['stage']} ({market['horizon']:,} opportunities an episode): "
         f"{len(evaluation['seeds'])} held-out seeds of {evaluation['episodes_per_seed']} episodes",
-        caption=f"Profit: attributed revenue less spend. [low, high]: {100 * evaluation['confidence']:.0f} % bootstrap "
+        caption="Profit: attributed revenue less spend. "
+        f"\\[low, high]: {100 * evaluation['confidence']:.0f} % bootstrap "
         "intervals over seeds, differences paired.\nThe rule plays the learner's own seat against the other learners; "
         "in the last row rules play all seats.",
         title_justify="left",
         caption_justify="left",
         box=SIMPLE_HEAD,
     )
-    grid.add_column("agent")
-    grid.add_column("rule")
+    grid.add_column("agent", no_wrap=True)
+    grid.add_column("rule", no_wrap=True)
     for heading in (
-        "profit\n($/episode)",
-        "rule's profit\n($/episode)",
-        "difference\n($/episode)",
+        "profit\n($ an\nepisode)",
+        "rule's\n($ an\nepisode)",
+        "difference\n($ an episode)",
         "ratio",
-        "budget\nspent (%)",
-        "share of\nwins (%)",
+        "spent\n(% of\nbudget)",
+        "share\nof wins\n(%)",
         "ROAS",
-        "CVR (%)",
-        "CAC ($)",
+        "CVR\n(%)",
+        "CAC\n($)",
     ):
-        grid.add_column(heading, justify="right")
+        grid.add_column(heading, justify="right", no_wrap=True)
     for seat in evaluation["agents"]:
-        name = f"{seat['agent']} ({seat['algo']})"
+        name = f"{seat['agent']}\n({seat['algo']})"
         shares = [_number(seat[key], scale, 1) for key, scale in (("budget_used", 100), ("market_share", 100))]
         grid.add_row(name, seat["rule"], *_compared(seat), *shares, *_health(seat))
     spent = sum(seat["cost"] for seat in evaluation["agents"]) / sum(market["budgets"])
@@ -68,8 +70,27 @@ def _health(figures: Results) -> list[str]:
 
 
 def _interval(figure: Results) -> str:
-    return f"{figure['estimate']:+,.0f} \\[{figure['low']:+,.0f}, {figure['high']:+,.0f}]"
+    return f"{figure['estimate']:+,.0f}\n\\[{figure['low']:+,.0f}, {figure['high']:+,.0f}]"
 
 
 def _number(value: float | None, scale: float, digits: int) -> str:
     return "–" if value is None else f"{scale * value:,.{digits}f}"
+
+
+def comparison(figures: Results, names: tuple[str, str]) -> Table:
+    """Two teams in the same episodes: a row for each agent and one for all of them, the difference being A less B."""
+    grid = Table(
+        title=f"A: {escape(names[0])}\nB: {escape(names[1])}\n{len(figures['seeds'])} held-out seeds of "
+        f"{figures['episodes_per_seed']} episodes",
+        caption=f"Profit in $ an episode; \\[low, high]: {100 * figures['confidence']:.0f} % bootstrap intervals over "
+        "seeds, on common random numbers.",
+        title_justify="left",
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+    )
+    grid.add_column("agent")
+    for heading in ("profit of A ($)", "profit of B ($)", "A less B ($)", "A over B"):
+        grid.add_column(heading, justify="right")
+    for name, row in figures["rows"].items():
+        grid.add_row(name, *_compared(row))
+    return grid
