@@ -73,9 +73,12 @@ def test_in_scripted_stages_learners_meet_the_first_rules_and_in_the_last_everyb
 def test_other_learners_weights_matter_in_the_joint_stage_alone(task, updated, stage, matters):
     state, update = updated
     params = task.curriculum.stages[stage].training_params
-    last = state.learners[3]
-    stranger = replace(last, weights=jax.tree.map(lambda leaf: leaf + 1, last.weights))
-    changed = replace(state, learners=(*state.learners[:3], stranger))
+    # Everybody else bids the least: saturated hidden layers, and biases far below zero.
+    others = [
+        replace(own, weights=jax.tree.map(lambda leaf: leaf + 1 if leaf.ndim > 1 else leaf - 9, own.weights))
+        for own in state.learners[1:]
+    ]
+    changed = replace(state, learners=(state.learners[0], *others))
     ours, theirs = (arrays(update(one, params)[0].learners[0].weights) for one in (state, changed))
     assert (ours != theirs) is matters
 
