@@ -18,7 +18,7 @@ def test_the_gradient_is_the_policy_gradient():
     learner = PPO(env, A2CSettings(**FIXED, value_coefficient=0.0, entropy_coefficient=0.0))
     state = learner.init(0, env.default_params)
     policy = learner.policy(state)
-    features = jax.random.normal(jax.random.key(1), (16, jnp.zeros(policy.spec.view_shape).size))
+    features = state.observations.features(jax.random.normal(jax.random.key(1), (16, *policy.spec.view_shape)))
     told = policy.spec.distribution(state.weights["actor"], features)
     latent, advantage = told.mode(), jax.random.normal(jax.random.key(2), (16,))
     samples = Samples(features, latent, told.log_density(latent), advantage, jnp.zeros(16))
