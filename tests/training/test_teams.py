@@ -15,7 +15,7 @@ from agents.saved import AGENTS_FOLDER
 from rtb_envs import compile
 from training import commands
 from training.checkpoints import Checkpoints
-from training.loading import ConfigurationError
+from training.loading import ConfigurationError, load
 from training.run import RunFolder
 from training.settings import Settings
 from training.team_evaluation import compare
@@ -67,6 +67,16 @@ def test_in_scripted_stages_learners_meet_the_first_rules_and_in_the_last_everyb
     assert active[2] == [[T] * 4] * 4
     assert [bool(stage.is_scripted) for stage in (first, second, last)] == [True, True, False]
     assert [float(stage.params.drift) for stage in task.curriculum.stages] == pytest.approx([0, 0, 0.2])
+
+
+@pytest.mark.parametrize(("name", "updates"), [("multi_agent", [200, 600, 2000]), ("multi_agent_quick", [30, 90, 280])])
+def test_shipped_configurations_are_teams_whose_stages_have_the_stated_updates(name, updates):
+    settings = load({}, ROOT / "configs" / f"{name}.yaml")
+    assert settings.is_team
+    earlier = [settings.stage1.iterations, settings.stage2.iterations]
+    assert [*earlier, settings.iterations - sum(earlier)] == updates
+    team = TeamTask(settings)
+    assert [learner.steps_per_update for learner in team.learner.learners] == [5000] * 4
 
 
 @pytest.mark.parametrize(("stage", "matters"), [(0, False), (2, True)])
