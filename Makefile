@@ -10,6 +10,7 @@ STAMP := installed$(if $(ACCELERATOR),-$(ACCELERATOR))
 TRAIN := .venv/$(STAMP)-train
 TEST := .venv/$(STAMP)-test
 DOCS := .venv/$(STAMP)-docs
+POSTGRES := .venv/$(STAMP)-postgres
 SB3 := .venv-sb3/$(STAMP)-test
 OFFLINE := .venv-offline/$(STAMP)-test
 
@@ -60,8 +61,8 @@ train: check-curriculum $(TRAIN) ## train agents: CURRICULUM=1|2|3 [PRESET=quick
 		$(call option,algo,ALGO) $(call option,seed,SEED) $(config) $(call option,out,OUT))
 
 .PHONY: test
-test: $(TEST) ## run every test that is not marked slow, sb3 or d3rlpy
-	.venv/bin/python -m pytest -m 'not slow and not sb3 and not d3rlpy' $(IN_PARALLEL)
+test: $(TEST) ## run every test that is not marked slow, sb3, d3rlpy or postgres
+	.venv/bin/python -m pytest -m 'not slow and not sb3 and not d3rlpy and not postgres' $(IN_PARALLEL)
 
 .PHONY: test-slow
 test-slow: $(TEST) ## run the tests marked slow
@@ -70,6 +71,11 @@ test-slow: $(TEST) ## run the tests marked slow
 .PHONY: test-sb3
 test-sb3: $(SB3) ## run the tests against Stable-Baselines3, in .venv-sb3
 	.venv-sb3/bin/python -m pytest -m sb3
+
+.PHONY: test-postgres
+test-postgres: $(POSTGRES) ## run the tests of the store against a PostgreSQL of their own, which Debian's package brings
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || apt-get install -y postgresql
+	.venv/bin/python -m tests.studies.postgres .venv/bin/python -m pytest -m postgres
 
 .PHONY: test-offline
 test-offline: $(OFFLINE) ## run the tests against d3rlpy, in .venv-offline
@@ -104,13 +110,14 @@ clean: ## remove environments, builds and caches; results stay
 $(TRAIN): EXTRAS := train
 $(TEST): EXTRAS := train,dev
 $(DOCS): EXTRAS := train,dev,docs
+$(POSTGRES): EXTRAS := train,dev,postgres
 $(SB3): EXTRAS := train,dev,sb3
 
-$(TRAIN) $(TEST) $(DOCS): .venv/created
+$(TRAIN) $(TEST) $(POSTGRES) $(DOCS): .venv/created
 $(SB3): .venv-sb3/created
 $(OFFLINE): .venv-offline/created
 
-$(TRAIN) $(TEST) $(DOCS) $(SB3): pyproject.toml constraints.txt
+$(TRAIN) $(TEST) $(POSTGRES) $(DOCS) $(SB3): pyproject.toml constraints.txt
 	$(@D)/bin/python -m pip install -c constraints.txt -e '.[$(EXTRAS)$(addprefix $(comma),$(ACCELERATOR))]'
 	@touch $@
 

@@ -31,6 +31,7 @@ def cases(num_envs: Sequence[int] = NUM_ENVS) -> list[Case]:
         *(_rollout("rollout-threefry", threefry, n, generator="threefry") for n in num_envs),
         _case(f"make_vec-{smallest}", "gymnasium.make_vec", "make_vec", is_compared=True, num_envs=smallest),
         _case("make", "gymnasium.make", "make", is_compared=True),
+        _case("retargeting-256", "retargeting_v0, 4 agents, 10,000 customers", "retargeting", False, num_envs=256),
         Case("ppo", "PPO, acting and learning (make train)", "benchmarks.learning:ppo"),
     ]
 

@@ -1,21 +1,29 @@
 """Work of environments: AdAuction-v0 as it comes, 200 auctions a step on average and 7 steps an episode.
 
-The bid multiplier is 1 in every step.
+The bid multiplier is 1 in every step. retargeting_v0 as it comes: 4 agents, 10,000 customers, one auction a step.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 import rtb_envs
 from benchmarks.workload import Done, Workload
-from rtb_envs import compile
+from rtb_envs import compile, core
 from rtb_envs.policies.constant import Constant
-from rtb_envs.random import Generator
+from rtb_envs.random import EVALUATE, Generator, lane_keys
 
 ENV_ID = "AdAuction-v0"
+RETARGETING_ID = "retargeting_v0"
+RETARGETING_ACTION = (0.3, 2.0, 5.0)
+"""Bid, target stage, intensity: low enough that budgets last."""
+RETARGETING_STEPS = 500
+"""Of one compiled call."""
 
 
 def rollout(num_envs: int, generator: Generator = "counter", without_emitters: bool = False) -> Workload | None:
@@ -75,3 +83,32 @@ def make() -> Workload:
         return Done(environment_steps, auctions)
 
     return Workload(1, run)
+
+
+def retargeting(num_envs: int) -> Workload:
+    """Steps of many markets with many agents inside one compiled scan, observations and rewards included."""
+    market = rtb_envs.make_multi_agent(RETARGETING_ID)
+    params = market.default_params
+    action = jnp.broadcast_to(jnp.array(RETARGETING_ACTION), (num_envs, len(market.agents), 3))
+
+    def chunk(lanes: core.Lanes[Any]) -> tuple[core.Lanes[Any], jax.Array]:
+        def step(lanes: core.Lanes[Any], _: None) -> tuple[core.Lanes[Any], jax.Array]:
+            lanes, outcome = core.autoreset_batch(market, lanes, action, params)
+            return lanes, outcome.reward.sum()
+
+        lanes, rewards = jax.lax.scan(step, lanes, length=RETARGETING_STEPS)
+        return lanes, rewards.sum()
+
+    start = compile.jit(lambda keys: core.start_batch(market, keys, params))
+    run_chunk = compile.jit(chunk, donate_argnums=0)
+    lanes = start(lane_keys(0, EVALUATE, num_envs))
+
+    def run(chunks: int) -> Done:
+        nonlocal lanes
+        for _ in range(chunks):
+            lanes, rewards = run_chunk(lanes)
+            jax.block_until_ready(rewards)
+        steps = chunks * RETARGETING_STEPS * num_envs
+        return Done(steps, steps)
+
+    return Workload(num_envs, run)

@@ -26,6 +26,13 @@ class SubCommand(NamedTuple):
 
 
 SUB_COMMANDS: dict[str, SubCommand] = {
+    "study": SubCommand("rtb_envs.studies.offline.command:app", "Judge creatives offline before production changes."),
+    "market": SubCommand(
+        "rtb_envs.studies.marketplace.commands:app", "Exchange, direct trade or ledger: run and compare."
+    ),
+    "ctr": SubCommand("rtb_envs.studies.ctr.commands:app", "Click rates from a log of impressions."),
+    "demo": SubCommand("rtb_envs.studies.retargeting.demo:app", "Watch rules compete for customers."),
+    "report": SubCommand("rtb_envs.studies.report.commands:app", "A run as a page, pictures and tables."),
     "placement": SubCommand("rtb_envs.studies.placement.command:app", "Simulate a publisher's ad placement."),
 }
 

@@ -19,7 +19,7 @@ AD_AUCTION = ROOT / "docs" / "environments" / "ad_auction.md"
 PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts)
 NEEDS_SB3 = "stable_baselines3"
 NEEDS_D3RLPY = "d3rlpy"
-COMPILES_MUCH = {"adapters", "functional_core", "policies", "training"}
+COMPILES_MUCH = {"adapters", "functional_core", "policies", "reports", "training"}
 SEPARATOR = "\x1e"
 
 

@@ -60,11 +60,12 @@ ROOMS = {
     "adapters": {"core", "multi_agent", "registry", "render", *GROUND},
     "auto_bidding_v0": {"adapters"},
     "contextual_auction_v0": {"adapters"},
+    "marketplace_v0": {"adapters"},
     "retargeting_v0": {"adapters"},
     "rtbgym": {"adapters", "render", *SIMULATORS},
     # The command line imports its sub-commands, which are studies, by name when they are called.
     "cli": set(),
-    "studies": STUDIES,
+    "studies": {"cli", *STUDIES},
 }
 
 LEARNING_LIBRARIES = {"flax", "optax", "orbax", "torch", "d3rlpy"}

@@ -1,1 +1,1 @@
-"""Studies: what users ask of the simulators, from input files to a report."""
+"""What a user asks of the simulators: a study each, with its command line, its files and its report."""

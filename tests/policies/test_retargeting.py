@@ -105,8 +105,8 @@ def test_a_fixed_bid_is_one_dollar_for_whoever_comes():
 
 
 def test_unknown_rules_are_refused_by_name():
-    with pytest.raises(ValueError, match="strategy must be one of 'aggressive', .* got 'greedy'"):
+    with pytest.raises(ValueError, match=r"strategy must be one of 'aggressive', .* got 'greedy'"):
         strategy("greedy")
-    with pytest.raises(ValueError, match="demo rule must be one of 'aggressive', .* got 'greedy'"):
+    with pytest.raises(ValueError, match=r"demo rule must be one of 'aggressive', .* got 'greedy'"):
         demo_rule("greedy")
     assert tuple(STRATEGIES) == DEMO_RULES

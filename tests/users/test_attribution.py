@@ -58,5 +58,5 @@ def test_credits_are_not_negative_and_sum_to_one_conversion(rule, channels, gaps
 
 
 def test_an_unknown_rule_is_refused_by_name():
-    with pytest.raises(ValueError, match="rule must be one of 'last', 'first', .* got 'shapley'"):
+    with pytest.raises(ValueError, match=r"rule must be one of 'last', 'first', .* got 'shapley'"):
         credit("shapley", [0], [0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,10 @@ from rtb_envs.users.traffic import HOUR_WEIGHTS
 
 MAX_USER_TYPES = 64
 NO_BUDGET = 2**31 - 1
+_NUMBERS = (
+    *("hybrid_weight", "floor_multiplier", "noise", "fatigue_sensitivity", "fatigue_floor", "pressure_half_life"),
+    *("leaving_hazard", "patience", "annoyance_hazard", "arrival_rate", "max_ecpm"),
+)
 _MARKET_DEFAULTS: dict[str, dict[str, float]] = {
     "classic": {"noise": 0.0, "fatigue_sensitivity": 0.3, "max_ecpm": 10.0},
     "real": {"noise": 0.0002, "fatigue_sensitivity": 0.3, "max_ecpm": 40.0},
@@ -86,6 +90,7 @@ class Options:
     generator: Generator = "counter"
 
     def __post_init__(self) -> None:
+        validation.choice("market", self.market, get_args(Market))
         validation.integer("horizon", self.horizon, 1, MAX_HORIZON)
         validation.integer("max_exposures", self.max_exposures, 1, 1_000_000)
         self.config()
@@ -129,8 +134,7 @@ class Options:
         classic = self.market == "classic"
         formats = np.array([[buyer.format == kind.format for buyer in advertisers] for kind in slot_types])
         budgets = [NO_BUDGET if one.daily_budget is None else round(one.daily_budget * MICROS) for one in advertisers]
-        names = ("hybrid_weight", "floor_multiplier", "noise", "fatigue_sensitivity", "fatigue_floor")
-        names += ("pressure_half_life", "leaving_hazard", "patience", "annoyance_hazard", "arrival_rate", "max_ecpm")
+        numbers: dict[str, Any] = {name: _floats(self._value(name)) for name in _NUMBERS}
         return derive(
             Params(
                 horizon=jnp.asarray(self.horizon, jnp.int32),
@@ -148,7 +152,7 @@ class Options:
                 user_ctr_factor=_floats(self._user_factors()),
                 max_exposures=_floats(self.max_exposures),
                 num_slots=jnp.asarray(self.max_slots, jnp.int32),
-                **{name: _floats(self._value(name)) for name in names},
+                **numbers,
             )
         )
 

@@ -151,8 +151,8 @@ def units(cost: Int[Array, "*batch"], revenue: Int[Array, "*batch"]) -> Float[Ar
 
 
 def _grid(value: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    steps: Array = jnp.round(value * _GRID)
-    return steps * (1 / _GRID)
+    on_grid: Array = jnp.round(value * _GRID) * (1 / _GRID)
+    return on_grid
 
 
 def _split(amount: Int[Array, ""], credit: Int[Array, "agents"]) -> Int[Array, "agents"]:
@@ -160,7 +160,8 @@ def _split(amount: Int[Array, ""], credit: Int[Array, "agents"]) -> Int[Array, "
     shares = (amount.astype(jnp.uint32) * credit.astype(jnp.uint32) // jnp.uint32(WHOLE)).astype(jnp.int32)
     most = jnp.arange(credit.shape[0]) == jnp.argmax(credit)
     left = jnp.where(credit.sum() > 0, amount - shares.sum(dtype=jnp.int32), 0)
-    return shares + jnp.where(most, left, 0)
+    split: Array = shares + jnp.where(most, left, 0)
+    return split
 
 
 def _stack(totals: AgentTotals | MarketTotals) -> Array:

@@ -19,11 +19,12 @@ Figures = dict[str, npt.NDArray[np.float64]]
 
 
 def agent_metrics(info: Mapping[str, Any]) -> Figures:
-    """Each agent's figures [agents] from episode totals of shape [episodes, agents].
+    """Each agent's figures from episode totals of shape [episodes, agents].
 
     roas: attributed revenue / cost; revenue, cost, profit: dollars an episode; revenue_within and revenue_later: the
     revenue that arrives before and after the episode's end; ctr: clicks / impressions; cvr: conversions / clicks;
-    cpc: cost / clicks; cac: cost / new customers; lifetime_value: mean after an attributed purchase; win_rate: wins / bids;
+    cpc: cost / clicks; cac: cost / new customers; lifetime_value: mean after an attributed purchase; win_rate: wins /
+    bids;
     price_over_bid: clearing price / winning bid; market_share: of all wins; cooperation: share of opportunities left to
     an ally; budget_used: cost / budget. NaN where the denominator is 0.
     """
@@ -78,11 +79,15 @@ def opportunity_lift(played: Played) -> Lift:
 
     Only the exposure in the organic draw is masked; state, draws and everything before are the same.
     """
-    exposed, masked = (
-        int(np.sum(played.info[name], dtype=np.int64))
-        for name in ("market_exposed_purchases", "market_masked_purchases")
-    )
+    exposed, masked = _count(played, "market_exposed_purchases"), _count(played, "market_masked_purchases")
     return paired_lift(exposed, masked)
+
+
+def claimed_opportunity_lift(played: Played) -> float:
+    """What last click claims in place of ``opportunity_lift``: the purchases without a click that it credits, over
+    those that would have come anyhow."""
+    claimed = _count(played, "market_attributed") - _count(played, "episode_conversions")
+    return claimed / _count(played, "market_masked_purchases")
 
 
 def run_lift(shown: Played, masked: Played) -> Lift:
@@ -90,16 +95,19 @@ def run_lift(shown: Played, masked: Played) -> Lift:
     return ratio_lift(_purchases(shown), _purchases(masked))
 
 
-def last_click_lift(played: Played, masked: Played) -> float:
-    """What attribution claims instead: attributed purchases over the purchases that come without any ads."""
-    attributed = float(np.sum(played.info["market_attributed"], dtype=np.int64))
-    return attributed / sum(_purchases(masked))
+def claimed_run_lift(played: Played, masked: Played) -> float:
+    """What attribution claims in place of ``run_lift``: attributed purchases over those that come without any ads."""
+    return _count(played, "market_attributed") / sum(_purchases(masked))
 
 
 def incremental_revenue(shown: Played, masked: Played) -> float:
     """Dollars an episode that would not have come without the ads: the difference of all purchases' revenue."""
     revenue = [np.asarray(played.info["market_purchase_revenue"], np.float64).mean() for played in (shown, masked)]
     return float(revenue[0] - revenue[1])
+
+
+def _count(played: Played, name: str) -> int:
+    return int(np.asarray(played.info[name]).sum(dtype=np.int64))
 
 
 def _purchases(played: Played) -> list[float]:

@@ -17,6 +17,7 @@ from rtb_envs.envs.retargeting.config import HIGHEST_BID, MAX_HORIZON, MAX_TOTAL
 from rtb_envs.envs.retargeting.params import Params, ResponseParams, episode_hours, step_hours
 from rtb_envs.random import Generator
 from rtb_envs.users.attribution import WINDOW_HOURS, Attribution
+from rtb_envs.users.context_pool import default_pool
 from rtb_envs.users.fatigue import FLOOR, HALF_LIFE_HOURS, RATE
 
 DEFAULT_OPPORTUNITIES = 20_000
@@ -49,7 +50,7 @@ class Options:
     drift: float = 0.2
     # Customers and response
     context_ctr: Any = None
-    """Predicted click rates of the impression contexts; None is a Beta law of mean .17."""
+    """Predicted click rates of the impression contexts; None: those of the default pool, mean .17."""
     ad_effect: float = 0.1
     """lambda: how much an exposure raises purchases that follow no click, the planted causal effect."""
     mean_revenue: float = 50.0
@@ -143,7 +144,7 @@ class Options:
 
     def _contexts(self) -> np.ndarray[Any, np.dtype[np.float64]]:
         if self.context_ctr is None:
-            return _beta_quantiles(1.7, 8.3, 1024)
+            return np.asarray(default_pool().ctr, np.float64)
         shape = np.shape(self.context_ctr)
         if len(shape) != 1 or not 1 <= shape[0] <= 2**20:
             raise validation.wrong_value("context_ctr", "a list of 1 to 2**20 click rates", self.context_ctr)

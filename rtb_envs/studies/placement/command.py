@@ -29,10 +29,10 @@ def run(file: File, out: Out = Path("placement")) -> None:
     need_extra("studies", "plotly", "yaml")
     (scenario,) = _read(file)
     _check_new(out)
-    from rtb_envs.studies.placement import report, simulation
+    from rtb_envs.studies.placement import comparison, report, simulation
 
     figures = report.write_run(simulation.play(scenario), out)
-    rows = [(m.title, report.number(figures[name].estimate), m.unit) for name, m in report.MEASURES.items()]
+    rows = [(m.title, report.number(figures[name].estimate), m.unit) for name, m in comparison.MEASURES.items()]
     _print(f"{scenario.name}: what a day brings", ("measure", "estimate", "unit"), rows)
     typer.echo(f"in {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
 

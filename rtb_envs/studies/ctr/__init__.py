@@ -1,0 +1,1 @@
+"""Click rates predicted from a log of impressions: Avazu's file → Parquet → LightGBM → pool of contexts."""

@@ -1,0 +1,1 @@
+"""Episodes of Retargeting, recorded for reports and shown as they are played."""

@@ -1,0 +1,130 @@
+"""Ledger and store: what is written is the same every time, whatever interrupts it, and runs are kept apart."""
+
+import json
+
+import pytest
+
+from rtb_envs.studies.marketplace.audit import audit
+from rtb_envs.studies.marketplace.chain import Chain, Entry, canonical, genesis
+from rtb_envs.studies.marketplace.dumping import dump_digest
+from rtb_envs.studies.marketplace.results import markets_of, measure
+from rtb_envs.studies.marketplace.settings import Settings
+from rtb_envs.studies.marketplace.store import Store
+from rtb_envs.studies.marketplace.verification import recover_run, verify_run
+from tests.studies.conftest import SMALL
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stopper(days):
+    """A listener that stops a run after so many days of markets."""
+    seen = []
+
+    def listen(progress):
+        seen.append(progress)
+        if len(seen) == days:
+            raise StoppedError
+
+    return listen
+
+
+def without_clock(results):
+    return {name: value for name, value in results.items() if name not in ("wall_clock", "run")}
+
+
+def test_a_hash_is_sha256_of_the_previous_one_and_the_canonical_json():
+    """Computed by hand with sha256sum's algorithm from the texts below."""
+    import hashlib
+
+    chain = Chain("c", 7, genesis({"days": 1}))
+    start = hashlib.sha256(b'{"days":1}').hexdigest()
+    assert chain.head == start
+    chain.append(Entry(1, 2, "deal", "buyer-001", "seller-002", '{"campaign":3}'))
+    text = (
+        '{"body":{"campaign":3},"buyer":"buyer-001","day":1,"hour":2,"kind":"deal","number":1,"scenario":"c",'
+        '"seed":7,"seller":"seller-002"}'
+    )
+    assert canonical(json.loads(text)) == text
+    assert chain.head == hashlib.sha256((start + text).encode()).hexdigest()
+
+
+def test_the_same_settings_give_the_same_dump_and_results_and_runs_do_not_mix(small, store):
+    first, second = small.run(store, "first"), small.run(store, "second")
+    assert dump_digest(store, first) == dump_digest(store, second)
+    assert without_clock(measure(store, first, {})) == without_clock(measure(store, second, {}))
+    assert store.delete("first") == 1
+    assert verify_run(store, second)[1] == []
+    assert store.find_run("first") is None
+    assert store.entry_markets("first") == set()
+
+
+def test_every_written_chain_verifies_and_every_agent_recovers(small, store):
+    run = small.run(store)
+    assert run.status == "complete"
+    count, problems = verify_run(store, run)
+    assert problems == []
+    assert count > 1000
+    for scenario, seed in markets_of(run):
+        seen = audit(store, run, scenario, seed)
+        assert seen.recovery_rate == 1.0
+        assert seen.days == SMALL["days"]
+    recovered = recover_run(store, run, None, None)
+    assert len(recovered) == 2 * (2 + 3)
+    assert all(equal for *_, equal in recovered)
+
+
+@pytest.mark.parametrize("days", [1, 7, 20, 35])
+def test_a_stopped_run_verifies_recovers_and_ends_as_an_undisturbed_one(small, store, days):
+    whole = small.run(store, "whole")
+    with pytest.raises(StoppedError):
+        small.run(store, "stopped", listener=stopper(days))
+    stopped = store.find_run("stopped")
+    assert stopped.status == "stopped"
+    assert sum(store.progress("stopped").values()) == days
+    assert verify_run(store, stopped)[1] == []
+    resumed = small.run(store, "stopped")
+    assert dump_digest(store, resumed) == dump_digest(store, whole)
+    assert without_clock(measure(store, resumed, {})) == without_clock(measure(store, whole, {}))
+
+
+def test_one_transaction_for_all_and_no_thread_write_the_same(small, store):
+    several = small.run(store, "several")
+    settings = small.settings.model_copy(update={"db_batch_entries": 1_000_000, "db_async_writes": False})
+    assert dump_digest(store, small.run(store, "one", settings)) == dump_digest(store, several)
+
+
+def test_a_run_of_the_same_name_with_other_settings_is_refused(small, store):
+    small.run(store)
+    other = Settings(**{**SMALL, "days": 5}, seeds=2)
+    with pytest.raises(ValueError, match="'small' is in the store with other settings"):
+        small.run(store, settings=other)
+
+
+def test_a_ledger_that_differs_from_the_computed_one_is_not_continued(small, store):
+    swapped = {0: small.markets[1], 1: small.markets[0]}
+    small.run(store)
+    with pytest.raises(ValueError, match="the store's ledger of scenario a, seed 0 differs on day 1"):
+        type(small)(small.settings, swapped).run(store)
+
+
+def test_money_is_conserved_and_every_deal_counted_once_in_the_rows(small, store):
+    run = small.run(store)
+    for scenario, seed in markets_of(run):
+        figures = audit(store, run, scenario, seed).figures
+        cents = [round(100 * figures[name]) for name in ("buyer_charge_usd", "seller_payout_usd", "fees_usd")]
+        assert cents[0] == cents[1] + cents[2]
+        assert figures["buyer_spend_usd"] == pytest.approx(figures["buyer_charge_usd"] + figures["ledger_cost_usd"])
+        assert figures["repeated_deals"] == 0
+        status = small.markets[seed][scenario].history.trades.status
+        assert figures["deals"] == (status >= 2).sum()
+        assert figures["opportunities"] == (status >= 1).sum()
+        assert sum(figures["by_day"]["deals"]) == figures["deals"]
+        assert (scenario == "c") == (figures["ledger_cost_usd"] > 0)
+
+
+def test_a_database_that_can_not_be_opened_is_named_without_its_password():
+    with pytest.raises(ValueError, match="db must be the path of an SQLite file or a database URL") as error:
+        Store("nosuch://user:secret@host/base")
+    assert "secret" not in str(error.value)

@@ -1,0 +1,141 @@
+"""The recording of an episode: the same episode as without it, and tables that agree with each other."""
+
+import jax
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from rtb_envs import cli
+from rtb_envs.envs.retargeting import SEAT_STRATEGIES, make_retargeting, scripted_seats
+from rtb_envs.envs.retargeting.play import play_episodes
+from rtb_envs.studies.retargeting.recording import Recorder
+from rtb_envs.studies.retargeting.tables import TABLES
+from rtb_envs.users.lifecycle import STAGES
+
+HORIZON, CUSTOMERS = 1_000, 300
+
+
+@pytest.fixture(scope="module")
+def market():
+    return make_retargeting(horizon=HORIZON, num_customers=CUSTOMERS, initial_budget=60)
+
+
+@pytest.fixture(scope="module")
+def policies(market):
+    return scripted_seats(len(market.agents), "demo")
+
+
+@pytest.fixture(scope="module")
+def recorder(market, policies):
+    recorder = Recorder(market, policies, SEAT_STRATEGIES, jax.random.key(5), every=150)
+    recorder.batches = list(recorder.play())
+    return recorder
+
+
+@pytest.fixture(scope="module")
+def recording(recorder):
+    return recorder.recording()
+
+
+def test_a_recorded_episode_is_the_one_that_is_played_without_a_recording(market, policies, recording):
+    info = play_episodes(market, policies, jax.random.key(5)[None]).info
+    last = recording.agents.filter(pl.col("opportunities") == HORIZON)
+    for column, name in {
+        "cost": "episode_cost",
+        "revenue": "episode_revenue",
+        "wins": "episode_wins",
+        "bids": "episode_bids",
+        "clicks": "episode_clicks",
+        "conversions": "episode_conversions",
+        "new_customers": "episode_new_customers",
+        "remaining_budget": "remaining_budget",
+    }.items():
+        np.testing.assert_allclose(last[column].to_numpy(), np.asarray(info[name])[0], rtol=1e-6, err_msg=column)
+
+
+def test_there_is_a_row_for_each_agent_at_the_beginning_every_so_often_and_at_the_end(recorder, recording):
+    times = [0, 150, 300, 450, 600, 750, 900, 1_000]
+    assert recording.agents["opportunities"].to_list() == [time for time in times for _ in range(4)]
+    assert recording.agents["policy"].to_list() == list(SEAT_STRATEGIES) * len(times)
+    assert pl.concat(recorder.batches).equals(recording.agents.filter(pl.col("opportunities") > 0))
+
+
+def test_money_spent_and_money_left_are_the_budget_at_any_time(recording):
+    total = (recording.agents["cost"] + recording.agents["remaining_budget"]).to_numpy()
+    np.testing.assert_allclose(total, 60.0, atol=1e-9)
+
+
+def test_the_bids_by_stage_and_hour_hold_every_win_and_lie_between_the_lowest_and_the_highest_bid(recording):
+    wins = recording.bids.group_by("agent").agg(pl.col("wins").sum()).sort("agent")["wins"]
+    last = recording.agents.filter(pl.col("opportunities") == HORIZON).sort("agent")["wins"]
+    assert wins.to_list() == last.to_list()
+    assert recording.bids["mean_bid"].is_between(0.01, 20).all()
+    assert recording.bids["opportunities"].min() > 0
+    assert set(recording.bids["hour_of_day"]) <= set(range(24))
+
+
+def test_an_agent_is_counted_at_every_opportunity_until_its_budget_is_spent(recording):
+    seen = dict(recording.bids.group_by("agent").agg(pl.col("opportunities").sum()).iter_rows())
+    last = recording.agents.filter(pl.col("opportunities") == HORIZON)
+    for agent, playing in last.select("agent", "remaining_budget").iter_rows():
+        assert seen[agent] == HORIZON if playing >= 0.06 else seen[agent] < HORIZON
+
+
+def test_every_customer_is_in_one_stage_and_every_opportunity_is_counted_in_one(recording):
+    for time, rows in recording.journey.group_by("opportunities"):
+        assert rows["customers"].sum() == CUSTOMERS
+        assert rows["stage_opportunities"].sum() == time[0]
+        assert rows["stage"].to_list() == list(STAGES)
+
+
+def test_files_hold_what_was_recorded(recording, tmp_path):
+    recording.write(tmp_path / "run" / "episode")
+    for name in TABLES:
+        assert pl.read_parquet(tmp_path / "run" / "episode" / f"{name}.parquet").equals(getattr(recording, name))
+
+
+def test_an_episode_can_end_early(market, policies):
+    recorder = Recorder(market, policies, SEAT_STRATEGIES, jax.random.key(0), every=150, opportunities=200)
+    assert [rows["opportunities"][0] for rows in recorder.play()] == [150, 200]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"policies": []}, "policies must be one for each of 4 agents"),
+        ({"labels": ["a"]}, "labels must be one for each of 4 agents"),
+        ({"every": 0}, "every must be"),
+    ],
+)
+def test_wrong_arguments_are_named(market, policies, changed, message):
+    arguments = {"policies": policies, "labels": SEAT_STRATEGIES, "key": jax.random.key(0), **changed}
+    with pytest.raises(ValueError, match=message):
+        Recorder(market, **arguments)
+
+
+def test_a_market_with_several_opportunities_a_step_is_refused(policies):
+    with pytest.raises(ValueError, match="opportunities_per_step must be 1"):
+        Recorder(make_retargeting(opportunities_per_step=2), policies, SEAT_STRATEGIES, jax.random.key(0))
+
+
+def test_the_demo_shows_every_rule_and_keeps_its_episode(tmp_path):
+    done = CliRunner().invoke(cli.app, ["demo", "--opportunities", "100", "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    for rule in SEAT_STRATEGIES:
+        assert rule in done.stdout
+    assert "opportunity 100 of 100" in done.stdout
+    assert pl.read_parquet(tmp_path / "episode" / "agents.parquet")["opportunities"].max() == 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--rules", "best"), "error: rules must be demo or strategy, not 'best'"),
+        (("--opportunities", "0"), "error: opportunities must lie in 1 to 20,000, got 0"),
+    ],
+)
+def test_the_demo_refuses_wrong_arguments_in_one_line(arguments, message):
+    refused = CliRunner().invoke(cli.app, ["demo", *arguments])
+    assert refused.exit_code == 2
+    assert refused.stderr == message + "\n"
