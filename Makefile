@@ -28,8 +28,17 @@ require_curriculum = $(if $(and $(filter 1,$(words $(CURRICULUM))),$(filter 1 2 
 $(if $(filter-out cuda,$(ACCELERATOR)),$(error \
 	ACCELERATOR must be cuda or left out, not '$(ACCELERATOR)'; for example: make train CURRICULUM=3 ACCELERATOR=cuda))
 
+require_preset = $(if $(filter-out quick,$(given_preset)),$(error PRESET must be quick or left out, not '$(PRESET)'; \
+	for example: make train CURRICULUM=3 PRESET=quick))
+
 # Names such as ENV are often set in a shell for other ends, so only make's own command line counts.
 option = $(if $(and $(filter command,$(origin $2)),$($2)),--$1 '$(subst ','\'',$($2))')
+
+# With neither ENV nor CONFIG the market of many agents is trained, as the configuration of the preset says.
+given = $(if $(filter command,$(origin $1)),$($1))
+given_preset = $(call given,PRESET)
+config = $(if $(or $(call given,ENV),$(call given,CONFIG)),$(call option,config,CONFIG),--config \
+	'configs/multi_agent$(addprefix _,$(given_preset)).yaml')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -44,12 +53,12 @@ help: ## list the commands
 
 .PHONY: check-curriculum
 check-curriculum:
-	@:$(require_curriculum)
+	@:$(require_curriculum)$(require_preset)
 
 .PHONY: train
-train: check-curriculum $(TRAIN) ## train an agent: CURRICULUM=1|2|3 [ENV= ALGO= SEED= CONFIG= OUT=]
+train: check-curriculum $(TRAIN) ## train agents: CURRICULUM=1|2|3 [PRESET=quick ENV= ALGO= SEED= CONFIG= OUT=]
 	.venv/bin/python -m training train --curriculum $(CURRICULUM) $(strip $(call option,env,ENV) \
-		$(call option,algo,ALGO) $(call option,seed,SEED) $(call option,config,CONFIG) $(call option,out,OUT))
+		$(call option,algo,ALGO) $(call option,seed,SEED) $(config) $(call option,out,OUT))
 
 .PHONY: test
 test: $(TEST) ## run every test that is not marked slow, sb3, d3rlpy or postgres

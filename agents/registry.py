@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from agents.a2c_settings import A2CSettings
 from agents.dqn import DQN
 from agents.dqn_settings import DQNSettings
 from agents.learner_settings import LearnerSettings
@@ -118,7 +119,13 @@ class _Algorithm:
     settings: type[Any]
 
 
-_LEARNERS = {"dqn": _Algorithm(DQN, DQNSettings), "ppo": _Algorithm(PPO, PPOSettings)}
+_LEARNERS = {
+    "a2c": _Algorithm(PPO, A2CSettings),
+    "dqn": _Algorithm(DQN, DQNSettings),
+    "ppo": _Algorithm(PPO, PPOSettings),
+}
+# Asynchronous actors bring nothing to a compiled batch of environments.
+_SYNONYMS = {"a3c": "a2c"}
 
 
 def rules() -> list[str]:
@@ -129,6 +136,11 @@ def rules() -> list[str]:
 def learners() -> list[str]:
     """The names that ``make_learner`` takes, sorted."""
     return sorted(_LEARNERS)
+
+
+def canonical(name: str) -> str:
+    """The name of a learner that ``name`` is a synonym of, or ``name``."""
+    return _SYNONYMS.get(name, name)
 
 
 def make_rule(name: str, env: Environment[Any, Any, Any], params: Any = None, **options: Any) -> Policy:
@@ -142,9 +154,10 @@ def make_rule(name: str, env: Environment[Any, Any, Any], params: Any = None, **
 def make_learner(name: str, env: Environment[Any, Any, Any], **hyperparameters: Any) -> Learner:
     """The learner ``name`` for an environment; ``hyperparameters`` are those fields of its settings that differ.
 
-    Lists are taken for tuples, as configuration files have no tuples. Raises ValueError for an unknown name or field,
-    and ValueError or TypeError for a wrong value.
+    "a3c" is taken for "a2c", its synchronous form. Lists are taken for tuples, as configuration files have no tuples.
+    Raises ValueError for an unknown name or field, and ValueError or TypeError for a wrong value.
     """
+    name = canonical(name)
     algorithm = _LEARNERS[validation.choice("name", name, learners())]
     known = [field.name for field in fields(algorithm.settings)]
     for field in hyperparameters:

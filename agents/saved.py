@@ -24,8 +24,10 @@ from rtb_envs import compile
 from rtb_envs.files import whole_or_nothing
 
 FILE_NAME = "policy.npz"
+AGENTS_FOLDER = "agents"
+"""Where the run of a team keeps its policies, a folder for each agent."""
 FORMAT = 1
-_SPEC = "spec"
+_SPEC, _CHOICES = "spec", "choices"
 
 
 class SavedPolicy:
@@ -34,9 +36,11 @@ class SavedPolicy:
     It remembers the episode it is in: call ``reset`` when one ends.
     """
 
-    def __init__(self, policy: NetworkPolicy) -> None:
+    def __init__(self, policy: NetworkPolicy, choices: Any = None) -> None:
         self.policy = policy
         """The same as a policy for ``rtb_envs.rollout``."""
+        self.choices = choices
+        """What each index of a discrete network stands for in a market whose actions are no indices; else None."""
         self._act = compile.jit(jax.vmap(lambda policy, *carry: policy.act(None, *carry), (None, 0, 0)))
         self._memory: Memory | None = None
 
@@ -68,6 +72,9 @@ class SavedPolicy:
         is_single = given.shape == shape
         batch = given[None] if is_single else given
         action, self._memory = self._act(self.policy, self._memory_of(len(batch)), batch)
+        if self.choices is not None:
+            action = self.choices[np.asarray(action)]
+            return np.array(action[0] if is_single else action)
         if not is_single:
             return np.array(action)
         return int(action[0]) if isinstance(self.policy.spec.actions, DiscreteActions) else np.array(action[0])
@@ -83,43 +90,53 @@ class SavedPolicy:
         return self._memory
 
 
-def save(policy: NetworkPolicy, run_dir: str | os.PathLike[str]) -> Path:
-    """Write ``policy`` into the folder ``run_dir``, whole or not at all; returns the file's path."""
+def save(policy: NetworkPolicy, run_dir: str | os.PathLike[str], choices: Any = None) -> Path:
+    """Write ``policy`` into the folder ``run_dir``, whole or not at all; returns the file's path.
+
+    ``choices`` [count, ...] are the actions that the indices of a discrete policy stand for, where they do.
+    """
     path = Path(run_dir) / FILE_NAME
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: np.asarray(leaf) for name, leaf in _named_leaves(policy)}
+    if choices is not None:
+        arrays[_CHOICES] = np.asarray(choices)
     spec = json.dumps({"format": FORMAT, **asdict(policy.spec)})
     with whole_or_nothing(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, allow_pickle=False, **{_SPEC: np.array(spec)}, **arrays)
     return path
 
 
-def load(run_dir: str | os.PathLike[str]) -> SavedPolicy:
-    """The policy that was saved into ``run_dir``, a run's folder or the file itself.
+def load(run_dir: str | os.PathLike[str], agent: str | None = None) -> SavedPolicy:
+    """The policy that was saved into ``run_dir``, a run's folder or the file itself; of a team's run, ``agent``'s.
 
     Raises FileNotFoundError where there is none and ValueError for a file that is damaged or of another kind.
     """
-    path = Path(run_dir)
+    path = Path(run_dir) if agent is None else Path(run_dir, AGENTS_FOLDER, agent)
+    if agent is None and (path / AGENTS_FOLDER).is_dir():
+        names = sorted(folder.name for folder in (path / AGENTS_FOLDER).iterdir())
+        raise ValueError(f"agent must be one of {', '.join(names)} for the run of a team, {path}; got None")
     if path.is_dir():
         path = path / FILE_NAME
     if not path.is_file():
         raise FileNotFoundError(f"run_dir must hold a saved policy, but there is no file {path}")
     try:
-        return SavedPolicy(_read(path))
+        return SavedPolicy(*_read(path))
     except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} must be a saved policy, but it is damaged or of another kind: {error}") from error
 
 
-def _read(path: Path) -> NetworkPolicy:
+def _read(path: Path) -> tuple[NetworkPolicy, Any]:
     with np.load(path, allow_pickle=False) as archive:
         arrays: dict[str, NDArray[Any]] = {name: archive[name] for name in archive.files}
+    choices = arrays.pop(_CHOICES, None)
     spec = _spec(json.loads(str(arrays.pop(_SPEC))))
     empty = NetworkPolicy.empty(spec)
     expected = dict(_named_leaves(empty))
     found = {name: (array.shape, array.dtype) for name, array in arrays.items()}
     if found != {name: (leaf.shape, leaf.dtype) for name, leaf in expected.items()}:
         raise ValueError(f"its arrays do not fit its spec: {found}")
-    return jax.tree.unflatten(jax.tree.structure(empty), [jax.numpy.asarray(arrays[name]) for name in expected])
+    leaves = [jax.numpy.asarray(arrays[name]) for name in expected]
+    return jax.tree.unflatten(jax.tree.structure(empty), leaves), choices
 
 
 def _spec(fields: dict[str, Any]) -> PolicySpec:

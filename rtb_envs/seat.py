@@ -103,6 +103,20 @@ class Seat(Environment[SeatParams[Any], SeatState, SeatNoise]):
     def action_space(self, params: SeatParams[Any]) -> gymnasium.spaces.Space[Any]:
         return self.core.action_space(params.market, self.agent)
 
+    def stacked(self, policies: Sequence[Policy]) -> tuple[Any, ...]:
+        """``policies``, one for each other agent in their order, as ``params.rivals`` holds them; may be traced.
+
+        They are of the structure of those that the seat was made with.
+        """
+        others = [i for i in range(len(self.core.agents)) if i != self._index]
+        chosen = dict(zip(others, policies, strict=True))
+        return tuple(
+            chosen[kind.agents[0]]
+            if kind.axis is None
+            else jax.tree.map(lambda *leaves: jnp.stack(leaves), *(chosen[i] for i in kind.agents))
+            for kind in self._kinds
+        )
+
     def reset_noise(self, key: Array, params: SeatParams[Any]) -> SeatNoise:
         return SeatNoise(self.core.reset_noise(key, params.market), Stream.from_key(key).site(RIVALS_SITE))
 

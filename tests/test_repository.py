@@ -254,7 +254,27 @@ def test_make_train_passes_on_only_the_options_given_on_its_command_line(checkou
     given = make(checkout, "train", "CURRICULUM=3", "ALGO=ppo", "OUT=it's here", "SEED=", ENV="/etc/shrc")
     assert given.returncode == 0, given.stderr
     arguments = (checkout / "training_arguments").read_text(encoding="utf-8").splitlines()
-    assert arguments == ["train", "--curriculum", "3", "--algo", "ppo", "--out", "it's here"]
+    config = ["--config", "configs/multi_agent.yaml"]
+    assert arguments == ["train", "--curriculum", "3", "--algo", "ppo", *config, "--out", "it's here"]
+
+
+@pytest.mark.parametrize(
+    ("given", "passed"),
+    [
+        ([], ["--config", "configs/multi_agent.yaml"]),
+        (["PRESET=quick"], ["--config", "configs/multi_agent_quick.yaml"]),
+        (["ENV=AdAuction-v0"], ["--env", "AdAuction-v0"]),
+        (["CONFIG=my.yaml"], ["--config", "my.yaml"]),
+    ],
+)
+def test_make_train_takes_the_market_of_many_agents_unless_another_is_asked_for(checkout, given, passed):
+    assert make(checkout, "train", "CURRICULUM=3", *given).returncode == 0
+    arguments = (checkout / "training_arguments").read_text(encoding="utf-8").splitlines()
+    assert arguments == ["train", "--curriculum", "3", *passed]
+
+
+def test_configurations_that_make_names_are_there():
+    assert all((ROOT / "configs" / f"multi_agent{preset}.yaml").is_file() for preset in ("", "_quick"))
 
 
 @pytest.mark.parametrize(
@@ -263,6 +283,7 @@ def test_make_train_passes_on_only_the_options_given_on_its_command_line(checkou
         (["train"], "CURRICULUM must be 1, 2 or 3, not ''"),
         (["train", "CURRICULUM=4"], "CURRICULUM must be 1, 2 or 3, not '4'"),
         (["train", "CURRICULUM=1 2"], "CURRICULUM must be 1, 2 or 3, not '1 2'"),
+        (["train", "CURRICULUM=1", "PRESET=slow"], "PRESET must be quick or left out, not 'slow'"),
         (["train", "CURRICULUM=1", "ACCELERATOR=tpu"], "ACCELERATOR must be cuda or left out, not 'tpu'"),
         (["test", "PYTHON=no-such-python"], "Python 3.11 or newer is needed, but no-such-python is not there"),
         (["test", "MINIMUM_PYTHON=99.0"], "Python 99.0 or newer is needed, but ./fake-python is 3."),

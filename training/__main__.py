@@ -58,6 +58,18 @@ def evaluate(run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder
         commands.evaluate(run, _console())
 
 
+@app.command()
+def ab(
+    first: Annotated[Path, typer.Argument(metavar="RUN_A", help="The folder of a team's run.")],
+    second: Annotated[Path, typer.Argument(metavar="RUN_B", help="The folder of another.")],
+) -> None:
+    """Compare two trained teams in the same held-out episodes."""
+    with _refusals():
+        from training import ab as comparison
+
+        comparison.ab(first, second, _console())
+
+
 def _console() -> Console:
     """The screen; where output goes to a file, wide enough for the tables."""
     return Console() if sys.stdout.isatty() else Console(width=FILE_WIDTH)

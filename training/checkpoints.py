@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 import jax
+import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from training.run import RunError
@@ -62,7 +63,9 @@ class Checkpoints:
 
     def save(self, state: Any, progress: Progress) -> None:
         """Keep this state as the newest one."""
-        items = ocp.args.Composite(state=ocp.args.StandardSave(state), progress=ocp.args.JsonSave(asdict(progress)))
+        items = ocp.args.Composite(
+            state=ocp.args.StandardSave(jax.tree.map(_storable, state)), progress=ocp.args.JsonSave(asdict(progress))
+        )
         self._manager.save(progress.iteration, args=items, force=True)
 
     def restore(self, like: StateT) -> tuple[StateT, Progress]:
@@ -77,7 +80,10 @@ class Checkpoints:
         )
         try:
             restored = self._manager.restore(self.iteration, args=items)
-            return restored.state, Progress(**restored.progress)
+            state = jax.tree.map(
+                lambda own, leaf: leaf if own.size else jnp.zeros(own.shape, own.dtype), like, restored.state
+            )
+            return state, Progress(**restored.progress)
         except (ValueError, KeyError, TypeError, OSError) as error:
             reason = " ".join(str(error).split())[:_LONGEST_REASON]
             raise RunError(
@@ -86,5 +92,12 @@ class Checkpoints:
             ) from error
 
 
+def _storable(leaf: Any) -> Any:
+    """``leaf``, or one number in the place of an empty array, which orbax refuses."""
+    return leaf if leaf.size else jnp.zeros(1, leaf.dtype)
+
+
 def _described(leaf: Any) -> jax.ShapeDtypeStruct:
+    if not leaf.size:
+        return jax.ShapeDtypeStruct((1,), leaf.dtype)
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=getattr(leaf, "sharding", None))

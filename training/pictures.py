@@ -62,7 +62,7 @@ def learning_curve(results: Results, validation: pl.DataFrame) -> Figure:
     curve = curve.with_columns(millions=pl.col("environment_steps") / 1e6)
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     axes.margins(y=0.12)
-    _shade_stages(axes, curve)
+    shade_stages(axes, curve)
     ((learner, color),) = _learner(results)
     # Stages are different markets, so the curve is not joined between them.
     for index, (_, rows) in enumerate(curve.group_by("stage", maintain_order=True)):
@@ -151,7 +151,7 @@ def _legend_below(figure: Figure) -> None:
     figure.legend(loc="outside lower center", ncols=3, fontsize=9)
 
 
-def _shade_stages(axes: Axes, curve: pl.DataFrame) -> None:
+def shade_stages(axes: Axes, curve: pl.DataFrame) -> None:
     """A shade and a name for the span of each stage."""
     begins = 0.0
     for stage, ends in curve.group_by("stage", maintain_order=True).agg(pl.col("millions").max()).iter_rows():

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rtb_envs.envs import ad_auction, ad_placement
+from rtb_envs.envs import ad_auction, ad_placement, retargeting
 from training.baselines import Rules, pacing_rules, placement_rules
 
 StageOptions = Callable[..., dict[str, Any]]
@@ -34,6 +34,10 @@ _BIDDING = Programme(ad_auction.curriculum_options, has_instances=True)
 # environments, and a discount that looks some hundred events ahead.
 _DAYS_OF_EVENTS: dict[str, Any] = {"num_envs": 128, "num_steps": 250, "gamma": 0.99}
 
+# A learner of a team takes 5,000 opportunities an update in its own market, and budgets last for 20,000 of an episode.
+_CAMPAIGNS: dict[str, Any] = {"num_envs": 20, "num_steps": 250, "memory_decays": (), "gamma": 0.999}
+_CAMPAIGN_GRADIENTS: dict[str, Any] = {**_CAMPAIGNS, "lanes_per_market": 5, "learning_rate": 3e-4}
+
 PROGRAMMES: dict[str, Programme] = {
     "AdAuction-v0": _BIDDING,
     "AdAuctionDiscrete-v0": _BIDDING,
@@ -44,6 +48,23 @@ PROGRAMMES: dict[str, Programme] = {
         hyperparameters={
             "ppo": {**_DAYS_OF_EVENTS, "gae_lambda": 0.95, "num_minibatches": 8},
             "dqn": {**_DAYS_OF_EVENTS, "replay_size": 128 * 250 * 16},
+        },
+    ),
+    "retargeting_v0": Programme(
+        retargeting.curriculum_options,
+        hyperparameters={
+            "ppo": {**_CAMPAIGN_GRADIENTS, "num_epochs": 4, "num_minibatches": 4, "gae_lambda": 0.95},
+            "dqn": {
+                **_CAMPAIGNS,
+                "learning_rate": 3e-4,
+                "replay_size": 100_000,
+                "num_gradient_steps": 200,
+                "batch_size": 128,
+                "n_step": 8,
+                "exploration_updates": 40,
+                "final_epsilon": 0.02,
+            },
+            "a2c": _CAMPAIGN_GRADIENTS,
         },
     ),
 }

@@ -66,7 +66,7 @@ class ProgressBar:
             completed=progress.iteration,
             stage=self._stage(progress),
             speed=steps_per_second,
-            episode_return=metrics.get("mean_episode_return", float("nan")),
+            episode_return=_mean_return(metrics),
         )
 
     def validated(self, progress: RunProgress, score: float, is_best: bool) -> None:
@@ -83,3 +83,9 @@ class ProgressBar:
 
     def _stage(self, progress: RunProgress) -> str:
         return f"{progress.stage}/{len(self._curriculum.stages)}"
+
+
+def _mean_return(metrics: Mapping[str, float]) -> float:
+    """Of the learner, or of a team's learners together."""
+    returns = [value for name, value in metrics.items() if name.endswith("mean_episode_return")]
+    return sum(returns) / len(returns) if returns else float("nan")

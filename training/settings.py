@@ -5,7 +5,7 @@ Settings that a run's folder holds are validated by the same model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,11 +32,19 @@ def _value(text: str) -> Any:
 
 
 # Algorithms with the hyperparameter ``annealing_updates``, whose best value is the length of the run.
-ANNEALED = ("dqn", "ppo")
+ANNEALED = ("a2c", "dqn", "ppo")
+# Environments whose agents can be trained as a team.
+TEAM_ENVS = ("retargeting_v0",)
+TEAM = ("ppo", "dqn", "ppo", "a2c")
 
 Options = Annotated[dict[str, Any], BeforeValidator(_parsed)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 SeveralSeeds = Annotated[int, Field(ge=2, le=10_000)]
+
+
+def _check_name(field: str, name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        raise ValueError(f"{field} must be one of {', '.join(known)}; got {name!r}")
 
 
 class Section(BaseModel):
@@ -87,12 +95,15 @@ class Settings(Section):
     gets what the earlier ones leave. ``chunk_iterations``: updates in one compiled call, after which metrics and a
     checkpoint are written. ``env_options``: options of ``rtb_envs.make`` in every stage. ``hyperparameters``: those of
     the algorithm that differ from its defaults; a learning rate falls to 0 over the run unless they say otherwise.
-    ``instances``: train in the market's instances of seeds 0 to n - 1 instead of its own, which it is judged in.
+    ``algos``: where ``env`` has many agents, the algorithm of each; left out, "ppo, dqn, ppo, a2c" in turn.
+    ``agent_hyperparameters``: algorithm -> ``hyperparameters`` of the agents that learn by it. ``instances``: train in
+    the market's instances of seeds 0 to n - 1 instead of its own, which it is judged in.
     """
 
     curriculum: Annotated[int, Field(ge=1, le=3)] = 3
     env: str = "AdAuction-v0"
     algo: str = "ppo"
+    algos: tuple[str, ...] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     out: Path | None = None
     iterations: Count = 300
@@ -103,14 +114,29 @@ class Settings(Section):
     instances: Annotated[int, Field(ge=0, le=10_000)] = 0
     env_options: Options = {}
     hyperparameters: Options = {}
+    agent_hyperparameters: dict[str, Options] = {}
     validation: ValidationSettings = ValidationSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
 
     @model_validator(mode="after")
     def _names_exist(self) -> Settings:
-        for name, known in (("env", rtb_envs.list_envs()), ("algo", registry.learners())):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}")
+        _check_name("env", self.env, [*rtb_envs.list_envs(), *TEAM_ENVS])
+        for name, algorithms in (("algo", (self.algo,)), ("algos", self.algos or ())):
+            for algorithm in algorithms:
+                _check_name(name, registry.canonical(algorithm), registry.learners())
+        for algorithm in self.agent_hyperparameters:
+            _check_name("agent_hyperparameters", algorithm, registry.learners())
+        return self
+
+    @model_validator(mode="after")
+    def _fits_the_agents(self) -> Settings:
+        refused = ("hyperparameters", "instances") if self.is_team else ("algos", "agent_hyperparameters")
+        for name in refused:
+            if getattr(self, name):
+                kind = "many agents" if self.is_team else "one agent"
+                raise ValueError(
+                    f"{name} must be left out for env {self.env}, which has {kind}; got {getattr(self, name)!r}"
+                )
         return self
 
     @model_validator(mode="after")
@@ -124,9 +150,15 @@ class Settings(Section):
         return self
 
     @property
+    def is_team(self) -> bool:
+        """Whether the environment has many agents, each of which learns."""
+        return self.env in TEAM_ENVS
+
+    @property
     def run_folder(self) -> Path:
-        """``out``, or runs/<env>-<algo>-seed<seed>-curriculum<k> under the working directory."""
-        return self.out or Path("runs", f"{self.env}-{self.algo}-seed{self.seed}-curriculum{self.curriculum}")
+        """``out``, or runs/<env>-<algo>-seed<seed>-curriculum<k> under the working directory; "team" for a team."""
+        name = "team" if self.is_team else self.algo
+        return self.out or Path("runs", f"{self.env}-{name}-seed{self.seed}-curriculum{self.curriculum}")
 
     @property
     def learner_hyperparameters(self) -> dict[str, Any]:
@@ -134,6 +166,12 @@ class Settings(Section):
         annealing = {"annealing_updates": self.iterations} if self.algo in ANNEALED else {}
         axis = {"params_axis": 0} if self.instances else {}
         return {**annealing, **axis, **self.hyperparameters}
+
+    def member_hyperparameters(self, algorithm: str) -> dict[str, Any]:
+        """What a team's learner of this algorithm has that differs from the programme's."""
+        name = registry.canonical(algorithm)
+        annealing = {"annealing_updates": self.iterations} if name in ANNEALED else {}
+        return {**annealing, **self.agent_hyperparameters.get(name, {})}
 
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same run: everything but ``out``, as JSON values."""

@@ -22,7 +22,6 @@ from training.metrics import METRICS, VALIDATION, MetricsLog, Row
 from training.run import RunFolder
 from training.settings import Settings
 from training.updates import Updates, over_devices
-from training.validation import Validator
 
 
 class Watcher(Protocol):
@@ -44,16 +43,29 @@ class Watcher(Protocol):
         """Whether to stop where the run stands; everything is saved."""
 
 
+class Validates(Protocol):
+    """Who scores a state."""
+
+    def validate(self, state: Any, progress: Progress) -> tuple[float, list[Row]]:
+        """The score that chooses the best checkpoint, and rows for the log."""
+
+
 class Trainer:
     """Trains one run in its folder."""
 
     def __init__(
-        self, learner: Learner, curriculum: Curriculum, settings: Settings, folder: RunFolder, watcher: Watcher
+        self,
+        learner: Learner,
+        curriculum: Curriculum,
+        validator: Validates,
+        settings: Settings,
+        folder: RunFolder,
+        watcher: Watcher,
     ) -> None:
         self._learner, self._curriculum, self._settings = learner, curriculum, settings
         self._folder, self._watcher = folder, watcher
         self._updates = Updates(learner, settings.chunk_iterations)
-        self._validator = Validator(learner, curriculum, settings.validation)
+        self._validator = validator
 
     def run(self) -> Progress:
         """Train until the run is finished or the watcher stops it; go on from the last checkpoint if there is one."""

@@ -51,7 +51,12 @@ class Updates:
 
 
 def over_devices(state: Any) -> Any:
-    """``state`` with its lanes split evenly over the devices, if they can be, and the rest on every device."""
+    """``state`` with its lanes split evenly over the devices, if they can be, and the rest on every device.
+
+    Of a team, each learner's.
+    """
+    if hasattr(state, "learners"):
+        return replace(state, learners=tuple(over_devices(own) for own in state.learners))
     devices = jax.devices()
     if len(devices) == 1 or state.lanes.over.shape[0] % len(devices):
         return state

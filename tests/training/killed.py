@@ -16,6 +16,7 @@ from tests.training.guessing import Climber, Guessing, guessing_curriculum
 from training.run import RunFolder
 from training.settings import Settings
 from training.trainer import Trainer
+from training.validation import Validator
 
 FILE_OPERATIONS = ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree")
 
@@ -47,7 +48,10 @@ def train(folder: Path, iterations: int, chunk_iterations: int) -> None:
     """Train to the end in ``folder``, a third of the iterations in the first stage."""
     env = Guessing()
     curriculum = guessing_curriculum(iterations, iterations // 3)
-    Trainer(Climber(env), curriculum, settings(iterations, chunk_iterations), RunFolder(folder), Silent()).run()
+    chosen = settings(iterations, chunk_iterations)
+    learner = Climber(env)
+    validator = Validator(learner, curriculum, chosen.validation)
+    Trainer(learner, curriculum, validator, chosen, RunFolder(folder), Silent()).run()
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 import agents
 from tests.training.guessing import Climber, Guessing, guessing_curriculum
-from training import commands
+from training import commands, solo
 from training.metrics import METRICS, VALIDATION, read_table
 from training.progress import ProgressBar
 from training.run import RunError, RunFolder
@@ -23,7 +23,7 @@ def guessing():
     """Every run of these tests is a climber's in the guessing market, which saves no network."""
     env = Guessing()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(commands, "_build", lambda settings: (guessing_curriculum(ITERATIONS, 10), Climber(env)))
+        patch.setattr(solo, "build", lambda settings: (guessing_curriculum(ITERATIONS, 10), Climber(env)))
         patch.setattr(agents, "save", lambda policy, folder: None)
         yield
 

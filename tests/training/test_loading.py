@@ -73,7 +73,7 @@ def test_the_example_configuration_shows_every_setting_at_its_default():
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("sead=1", "sead is no setting; the settings are curriculum, env, algo, seed"),
+        ("sead=1", "sead is no setting; the settings are curriculum, env, algo, algos, seed"),
         ("stage1.iteration=1", "stage1.iteration is no setting; the settings are options, iterations, threshold"),
         ("stage3.iterations=1", "stage3.iterations is no setting; the settings are options"),
         ("seed=-1", "seed must be greater than or equal to 0, got -1"),

@@ -2,6 +2,7 @@
 
 from rtb_envs.envs.retargeting.accounting import Reward
 from rtb_envs.envs.retargeting.config import CENTS, OBSERVATION_KEYS, POLICY_KEYS, UNITS, Config
+from rtb_envs.envs.retargeting.curriculum import curriculum_options
 from rtb_envs.envs.retargeting.customers import Customer, read
 from rtb_envs.envs.retargeting.discrete import DiscreteSeat
 from rtb_envs.envs.retargeting.environment import Retargeting
@@ -42,6 +43,7 @@ __all__ = [
     "Retargeting",
     "Reward",
     "State",
+    "curriculum_options",
     "make_retargeting",
     "make_retargeting_seat",
     "read",

@@ -1,0 +1,181 @@
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import yaml
+from pydantic import ValidationError
+from rich.console import Console
+
+import agents
+from agents.saved import AGENTS_FOLDER
+from rtb_envs import compile
+from training import commands
+from training.checkpoints import Checkpoints
+from training.loading import ConfigurationError, load
+from training.run import RunFolder
+from training.settings import Settings
+from training.team_evaluation import compare
+from training.teams import TeamTask
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = {"num_envs": 2, "num_steps": 8, "hidden_sizes": [4], "memory_decays": []}
+GRADIENTS = {**TINY, "lanes_per_market": 1, "num_minibatches": 1, "num_epochs": 1}
+REPLAYS = {**TINY, "replay_size": 64, "num_gradient_steps": 2, "batch_size": 8}
+SMALL = {
+    "env": "retargeting_v0",
+    "iterations": 6,
+    "chunk_iterations": 1,
+    "stage1": {"iterations": 2},
+    "stage2": {"iterations": 2},
+    "env_options": {"num_customers": 100, "horizon": 40},
+    "agent_hyperparameters": {"ppo": GRADIENTS, "a2c": GRADIENTS, "dqn": REPLAYS},
+    "validation": {"seeds": 2, "episodes": 1},
+    "evaluation": {"seeds": 2, "episodes": 1, "bootstrap_samples": 100},
+}
+
+
+@pytest.fixture(scope="module")
+def task():
+    return TeamTask(Settings(**SMALL))
+
+
+@pytest.fixture(scope="module")
+def updated(task):
+    """The team, its state, its compiled update."""
+    stage = task.curriculum.stages[0]
+    state = compile.jit(task.learner.init, static_argnums=0)(0, stage.training_params)
+    return state, compile.jit(task.learner.update)
+
+
+def arrays(tree) -> list[bytes]:
+    """The bytes of every array."""
+    leaves = jax.tree.leaves(tree)
+    data = [jax.random.key_data(x) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else x for x in leaves]
+    return [np.asarray(x).tobytes() for x in data]
+
+
+def test_in_scripted_stages_learners_meet_the_first_rules_and_in_the_last_everybody(task):
+    first, second, last = (stage.training_params for stage in task.curriculum.stages)
+    active = [[np.asarray(market.active).tolist() for market in stage.markets] for stage in (first, second, last)]
+    T, F = True, False
+    assert active[0] == [[T, T, F, F], [T, T, F, F], [T, F, T, F], [T, F, F, T]]
+    assert active[1] == [[T, T, T, F], [T, T, T, F], [T, T, T, F], [T, T, F, T]]
+    assert active[2] == [[T] * 4] * 4
+    assert [bool(stage.is_scripted) for stage in (first, second, last)] == [True, True, False]
+    assert [float(stage.params.drift) for stage in task.curriculum.stages] == pytest.approx([0, 0, 0.2])
+
+
+@pytest.mark.parametrize(("name", "updates"), [("multi_agent", [200, 600, 2000]), ("multi_agent_quick", [30, 90, 280])])
+def test_shipped_configurations_are_teams_whose_stages_have_the_stated_updates(name, updates):
+    settings = load({}, ROOT / "configs" / f"{name}.yaml")
+    assert settings.is_team
+    earlier = [settings.stage1.iterations, settings.stage2.iterations]
+    assert [*earlier, settings.iterations - sum(earlier)] == updates
+    team = TeamTask(settings)
+    assert [learner.steps_per_update for learner in team.learner.learners] == [5000] * 4
+
+
+@pytest.mark.parametrize(("stage", "matters"), [(0, False), (2, True)])
+def test_other_learners_weights_matter_in_the_joint_stage_alone(task, updated, stage, matters):
+    state, update = updated
+    params = task.curriculum.stages[stage].training_params
+    # Everybody else bids the least: saturated hidden layers, and biases far below zero.
+    others = [
+        replace(own, weights=jax.tree.map(lambda leaf: leaf + 1 if leaf.ndim > 1 else leaf - 9, own.weights))
+        for own in state.learners[1:]
+    ]
+    changed = replace(state, learners=(state.learners[0], *others))
+    ours, theirs = (arrays(update(one, params)[0].learners[0].weights) for one in (state, changed))
+    assert (ours != theirs) is matters
+
+
+@pytest.mark.parametrize("stage", [0, 2])
+def test_a_learner_of_a_team_learns_what_it_learns_alone_in_its_seat_against_the_same_rivals(task, updated, stage):
+    state, update = updated
+    team, params = task.learner, task.curriculum.stages[stage].training_params
+    together = update(state, params)[0]
+    seats = team.seat_params(state, params)
+    for i, learner in enumerate(team.learners):
+        alone = compile.jit(learner.update)(state.learners[i], seats[i])[0]
+        assert arrays(alone) == arrays(together.learners[i])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"algos": ["ppo"]}, "algos must be one for each of the 4 agents, got 1: ppo"),
+        ({"env_options": {"num_customers": 0}}, "num_customers"),
+        ({"agent_hyperparameters": {"a2c": {"num_epochs": 2}}}, "num_epochs must be 1 for A2C"),
+        ({"agent_hyperparameters": {"ppo": {"num_epoch": 2}}}, "got 'num_epoch'"),
+    ],
+)
+def test_teams_that_cannot_be_are_refused_in_one_line(changes, message):
+    with pytest.raises(ConfigurationError, match=message) as refused:
+        TeamTask(Settings(**{**SMALL, **changes}))
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"env": "contextual_auction_v0"}, "env must be one of .*retargeting_v0; got 'contextual_auction_v0'"),
+        ({"algos": ["ppo", "sarsa"]}, "algos must be one of a2c, dqn, ppo; got 'sarsa'"),
+        ({"agent_hyperparameters": {"sarsa": {}}}, "agent_hyperparameters must be one of"),
+        ({"hyperparameters": {"gamma": 0.9}}, "hyperparameters must be left out"),
+        ({"instances": 2}, "instances must be left out"),
+        ({"env": "AdAuction-v0", "algos": ["ppo"]}, "algos must be left out for env AdAuction-v0, which has one agent"),
+    ],
+)
+def test_settings_of_the_other_kind_of_environment_are_refused(changes, message):
+    with pytest.raises(ValidationError, match=message):
+        Settings(**{"env": "retargeting_v0", "iterations": 100, **changes})
+
+
+def test_a_rule_without_profit_leaves_the_ratio_out_and_the_difference_in():
+    figures = compare(np.array([3.0, 5.0]), np.array([-1.0, 1.0]), 100)
+    assert figures["ratio"] is None
+    assert figures["difference"]["estimate"] == 4
+    assert compare(np.array([3.0, 5.0]), np.array([2.0, 2.0]), 100)["ratio"]["estimate"] == 2
+
+
+def train(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    config = folder.parent / "tiny.yaml"
+    config.write_text(yaml.safe_dump(SMALL))
+    program = [sys.executable, "-m", "training", "train", "--config", str(config), "--out", str(folder), *more]
+    return subprocess.run(program, cwd=ROOT, capture_output=True, text=True)
+
+
+def final(folder: Path) -> list[bytes]:
+    task = TeamTask(Settings(**SMALL))
+    like = jax.eval_shape(lambda: task.learner.init(0, task.curriculum.stages[0].training_params))
+    with Checkpoints(RunFolder(folder).checkpoints, "last") as checkpoints:
+        return arrays(checkpoints.restore(like)[0])
+
+
+@pytest.mark.slow
+def test_a_team_trains_evaluates_and_goes_on_with_the_same_bytes_after_it_was_stopped(tmp_path, monkeypatch):
+    whole = train(tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    assert "held-out seeds" in whole.stdout
+    results = RunFolder(tmp_path / "whole").read_results()
+    assert results["kind"] == "team"
+    assert [seat["algo"] for seat in results["evaluation"]["agents"]] == ["ppo", "dqn", "ppo", "a2c"]
+    policy = agents.load(tmp_path / "whole", agent="advertiser_1")
+    action = policy.act(np.zeros(20))
+    assert action.shape == (3,)
+    assert policy.act(np.zeros(20)).tolist() == action.tolist()
+    with pytest.raises(ValueError, match="agent must be one of advertiser_0, advertiser_1"):
+        agents.load(tmp_path / "whole")
+    assert len(list((tmp_path / "whole" / AGENTS_FOLDER).iterdir())) == 4
+
+    asked = iter([False, False, True])
+    with monkeypatch.context() as patch:
+        patch.setattr("training.progress.ProgressBar.should_stop", lambda bar: next(asked))
+        settings = Settings(**SMALL, out=tmp_path / "stopped")
+        assert not commands.train(settings, Console(quiet=True))
+    assert commands.train(settings, Console(quiet=True))
+    assert final(tmp_path / "stopped") == final(tmp_path / "whole")

@@ -1,0 +1,38 @@
+"""What a run trains, whether one learner or a team: the commands are the same for both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import polars as pl
+from rich.table import Table
+
+from agents.registry import Learner
+from training.curriculum import Curriculum
+from training.run import RunFolder
+from training.trainer import Validates
+
+
+class Task(Protocol):
+    """A learner, the stages it is trained in, and how it is judged."""
+
+    learner: Learner
+    curriculum: Curriculum
+    title: str
+    """Who learns, for the screen."""
+
+    def validator(self) -> Validates:
+        """Who chooses the best checkpoint."""
+
+    def save(self, state: Any, folder: Path) -> list[str]:
+        """Write what ``state`` acts by into the run's folder; returns the file names."""
+
+    def evaluate(self, state: Any) -> dict[str, Any]:
+        """Entries of the results' file: ``market`` and ``evaluation``."""
+
+    def draw(self, folder: RunFolder, results: dict[str, Any], validation: pl.DataFrame) -> list[str]:
+        """Write the pictures into the run's folder; returns the file names."""
+
+    def table(self, results: dict[str, Any]) -> Table:
+        """The results as a person reads them."""

@@ -1,0 +1,96 @@
+"""What a person sees of a team's held-out evaluation: a table on screen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+Results = dict[str, Any]
+
+
+def table(results: Results) -> Table:
+    """A row for each agent and one for all of them: profit, the rule's in the same seat, spend, wins, market health."""
+    evaluation, market = results["evaluation"], results["market"]
+    grid = Table(
+        title=f"{market['env']}, curriculum stage {market['stage']} ({market['horizon']:,} opportunities an episode): "
+        f"{len(evaluation['seeds'])} held-out seeds of {evaluation['episodes_per_seed']} episodes",
+        caption="Profit: attributed revenue less spend. "
+        f"\\[low, high]: {100 * evaluation['confidence']:.0f} % bootstrap "
+        "intervals over seeds, differences paired.\nThe rule plays the learner's own seat against the other learners; "
+        "in the last row rules play all seats.",
+        title_justify="left",
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+    )
+    grid.add_column("agent", no_wrap=True)
+    grid.add_column("rule", no_wrap=True)
+    for heading in (
+        "profit\n($ an\nepisode)",
+        "rule's\n($ an\nepisode)",
+        "difference\n($ an episode)",
+        "ratio",
+        "spent\n(% of\nbudget)",
+        "share\nof wins\n(%)",
+        "ROAS",
+        "CVR\n(%)",
+        "CAC\n($)",
+    ):
+        grid.add_column(heading, justify="right", no_wrap=True)
+    for seat in evaluation["agents"]:
+        name = f"{seat['agent']}\n({seat['algo']})"
+        shares = [_number(seat[key], scale, 1) for key, scale in (("budget_used", 100), ("market_share", 100))]
+        grid.add_row(name, seat["rule"], *_compared(seat), *shares, *_health(seat))
+    spent = sum(seat["cost"] for seat in evaluation["agents"]) / sum(market["budgets"])
+    grid.add_row(
+        "total",
+        "strategy set",
+        *_compared(evaluation["total"]),
+        f"{100 * spent:.1f}",
+        "",
+        *_health(evaluation["market"]),
+    )
+    return grid
+
+
+def _compared(figures: Results) -> list[str]:
+    ratio = figures["ratio"]
+    return [
+        f"{figures['profit']['estimate']:,.0f}",
+        f"{figures['rule_profit']['estimate']:,.0f}",
+        _interval(figures["difference"]),
+        "–" if ratio is None else f"{ratio['estimate']:.2f}",
+    ]
+
+
+def _health(figures: Results) -> list[str]:
+    return [_number(figures["roas"], 1, 2), _number(figures["cvr"], 100, 1), _number(figures["cac"], 1, 2)]
+
+
+def _interval(figure: Results) -> str:
+    return f"{figure['estimate']:+,.0f}\n\\[{figure['low']:+,.0f}, {figure['high']:+,.0f}]"
+
+
+def _number(value: float | None, scale: float, digits: int) -> str:
+    return "–" if value is None else f"{scale * value:,.{digits}f}"
+
+
+def comparison(figures: Results, names: tuple[str, str]) -> Table:
+    """Two teams in the same episodes: a row for each agent and one for all of them, the difference being A less B."""
+    grid = Table(
+        title=f"A: {escape(names[0])}\nB: {escape(names[1])}\n{len(figures['seeds'])} held-out seeds of "
+        f"{figures['episodes_per_seed']} episodes",
+        caption=f"Profit in $ an episode; \\[low, high]: {100 * figures['confidence']:.0f} % bootstrap intervals over "
+        "seeds, on common random numbers.",
+        title_justify="left",
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+    )
+    grid.add_column("agent")
+    for heading in ("profit of A ($)", "profit of B ($)", "A less B ($)", "A over B"):
+        grid.add_column(heading, justify="right")
+    for name, row in figures["rows"].items():
+        grid.add_row(name, *_compared(row))
+    return grid

@@ -1,0 +1,173 @@
+"""A team: a learner in every seat of a market of many agents, trained through a curriculum.
+
+In the stages below complexity 1 learner i acts against the first round(3 complexity) rules of ``RIVAL_STRATEGIES``; the
+other seats take no part. From complexity 1 on the other learners replace them, all of them.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+from rich.table import Table
+
+import agents
+import rtb_envs
+from agents.team import Member, Team, TeamParams
+from rtb_envs.envs.retargeting import scripted_rivals
+from rtb_envs.envs.retargeting.params import SCRIPTED_RIVALS_AT_FULL_COMPLEXITY
+from rtb_envs.random import EVALUATE, TUNE
+from training import team_evaluation, team_pictures, team_report
+from training.checkpoints import Progress
+from training.curriculum import Curriculum, Stage, stage_options
+from training.loading import ConfigurationError
+from training.metrics import Row
+from training.programmes import programme_of
+from training.run import RunFolder
+from training.settings import TEAM, EarlierStage, Settings, ValidationSettings
+from training.team_evaluation import TeamJudge
+
+
+class TeamTask:
+    """The ``training.task.Task`` of a team."""
+
+    learner: Team
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises ConfigurationError for settings that cannot serve."""
+        self._settings = settings
+        try:
+            self.curriculum = curriculum_of(settings)
+        except (ValueError, TypeError) as error:
+            raise ConfigurationError(f"env {settings.env}: {error}") from error
+        market = self.curriculum.env
+        self._algos = algorithms(settings, len(market.agents))
+        members = [Member(algo, _hyperparameters(settings, algo)) for algo in self._algos]
+        rivals = scripted_rivals(len(market.agents) - 1)
+        try:
+            self.learner = Team(market, members, [rivals] * len(market.agents))
+        except (ValueError, TypeError) as error:
+            raise ConfigurationError(f"algos {', '.join(self._algos)}: {error}") from error
+        self.title = f"{', '.join(self._algos)} on {settings.env}"
+
+    def validator(self) -> TeamValidator:
+        return TeamValidator(self.learner, self.curriculum, self._settings.validation)
+
+    def save(self, state: Any, folder: Path) -> list[str]:
+        for agent, seated in zip(self.learner.market.agents, self.learner.policy(state), strict=True):
+            agents.save(seated.network, folder / agents.saved.AGENTS_FOLDER / agent, seated.choices)
+        return [f"{agents.saved.AGENTS_FOLDER}/<agent>/{agents.saved.FILE_NAME}"]
+
+    def evaluate(self, state: Any) -> dict[str, Any]:
+        section, last = self._settings.evaluation, self.curriculum.stages[-1]
+        judge = TeamJudge(self.learner.market, EVALUATE, section.seeds, section.episodes)  # type: ignore[arg-type]
+        figures = team_evaluation.evaluate(judge, self.learner.policy(state), last.params, section.bootstrap_samples)
+        for seat, algo in zip(figures["agents"], self._algos, strict=True):
+            seat["algo"] = algo
+        budgets = (np.asarray(last.params.initial_budget) / rtb_envs.envs.retargeting.UNITS).tolist()
+        market = {
+            "env": self._settings.env,
+            "stage": last.number,
+            "horizon": self.curriculum.horizon,
+            "budgets": budgets,
+        }
+        return {"kind": "team", "market": market, "evaluation": figures}
+
+    def draw(self, folder: RunFolder, results: dict[str, Any], validation: pl.DataFrame) -> list[str]:
+        return team_pictures.draw(folder, results, validation)
+
+    def table(self, results: dict[str, Any]) -> Table:
+        return team_report.table(results)
+
+
+class TeamValidator:
+    """Scores a team by its total profit over that of the rules' strategy set in the same episodes.
+
+    Learners play together in every stage, on lanes kept for tuning.
+    """
+
+    def __init__(self, learner: Team, curriculum: Curriculum, settings: ValidationSettings) -> None:
+        self._learner, self._curriculum = learner, curriculum
+        self._judge = TeamJudge(learner.market, TUNE, settings.seeds, settings.episodes)  # type: ignore[arg-type]
+        self._reference: dict[int, team_evaluation.Floats] = {}
+
+    def validate(self, state: Any, progress: Progress) -> tuple[float, list[Row]]:
+        """The score over all seeds in the stage of ``progress``, and a row for each seed; profits are in dollars."""
+        stage, judge, market = self._curriculum.stage(progress), self._judge, self._learner.market
+        policies = self._learner.policy(state)
+        if stage.number not in self._reference:
+            rules = judge.play(policies, [True] * len(policies), stage.params)
+            self._reference[stage.number] = judge.profit(rules)
+        profit, reference = (
+            judge.profit(judge.play(policies, [False] * len(policies), stage.params)),
+            self._reference[stage.number],
+        )
+        rows: list[Row] = [
+            {
+                "iteration": progress.iteration,
+                "environment_steps": progress.iteration * self._learner.steps_per_update,
+                "stage": stage.number,
+                "seed": seed,
+                "value": float(profit[i].sum()),
+                "score": float(profit[i].sum() / reference[i].sum()),
+                **{f"profit/{agent}": float(profit[i, j]) for j, agent in enumerate(market.agents)},
+                **{f"rule_profit/{agent}": float(reference[i, j]) for j, agent in enumerate(market.agents)},
+                "wall_time": time.time(),
+            }
+            for i, seed in enumerate(judge.seeds)
+        ]
+        return float(profit.sum() / reference.sum()), rows
+
+
+def algorithms(settings: Settings, num_agents: int) -> tuple[str, ...]:
+    """The algorithm of each agent; ConfigurationError unless there is one for each."""
+    if settings.algos is None:
+        return tuple(TEAM[i % len(TEAM)] for i in range(num_agents))
+    if len(settings.algos) != num_agents:
+        raise ConfigurationError(
+            f"algos must be one for each of the {num_agents} agents, got {len(settings.algos)}: "
+            f"{', '.join(settings.algos)}"
+        )
+    return settings.algos
+
+
+def curriculum_of(settings: Settings) -> Curriculum:
+    """Stages 1 to ``settings.curriculum``: what learners train in, and the market with everybody they are judged in.
+
+    Raises ValueError or TypeError for options that the market refuses.
+    """
+    sections = (settings.stage1, settings.stage2, settings.stage3)[: settings.curriculum]
+    market, stages = None, []
+    for number, section in enumerate(sections, 1):
+        options = stage_options(settings, number)
+        made = rtb_envs.make_multi_agent(settings.env, **options)
+        if market is not None and made.config != market.config:  # type: ignore[attr-defined]
+            raise ValueError(f"stages must share what is static, but stage {number} differs from stage 1")
+        market = made
+        joint = made.default_params
+        stage = Stage(number, joint, settings.iterations, lane_params=_training(made, joint, options["complexity"]))
+        if isinstance(section, EarlierStage):
+            stage = replace(stage, iterations=section.iterations, threshold=section.threshold)
+        stages.append(stage)
+    return Curriculum(market, tuple(stages), settings.iterations)  # type: ignore[arg-type]
+
+
+def _training(market: Any, joint: Any, complexity: float) -> TeamParams:
+    count = len(market.agents)
+    rivals = round(SCRIPTED_RIVALS_AT_FULL_COMPLEXITY * complexity)
+    markets = []
+    for i in range(count):
+        others = [j for j in range(count) if j != i]
+        taking_part = range(count) if complexity >= 1 else [i, *others[:rivals]]
+        markets.append(joint.replace(active=jnp.zeros(count, bool).at[jnp.array(list(taking_part))].set(True)))
+    return TeamParams(tuple(markets), jnp.bool_(complexity < 1))
+
+
+def _hyperparameters(settings: Settings, algo: str) -> dict[str, Any]:
+    name = agents.registry.canonical(algo)
+    return {**programme_of(settings.env).hyperparameters.get(name, {}), **settings.member_hyperparameters(name)}
