@@ -34,11 +34,11 @@ require_preset = $(if $(filter-out quick,$(given_preset)),$(error PRESET must be
 # Names such as ENV are often set in a shell for other ends, so only make's own command line counts.
 option = $(if $(and $(filter command,$(origin $2)),$($2)),--$1 '$(subst ','\'',$($2))')
 
-# With neither ENV nor CONFIG the market of many agents is trained, as the configuration of the preset says.
+# The market of many agents is trained as the configuration of the preset says, unless another is given.
 given = $(if $(filter command,$(origin $1)),$($1))
 given_preset = $(call given,PRESET)
-config = $(if $(or $(call given,ENV),$(call given,CONFIG)),$(call option,config,CONFIG),--config \
-	'configs/multi_agent$(addprefix _,$(given_preset)).yaml')
+is_team = $(and $(filter retargeting_v0,$(call given,ENV)),$(if $(call given,CONFIG),,yes))
+config = $(if $(is_team),--config 'configs/multi_agent$(addprefix _,$(given_preset)).yaml',$(call option,config,CONFIG))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

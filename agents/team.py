@@ -114,7 +114,7 @@ class Team:
             registry.make_learner(member.algorithm, self._env(i, alone[i]), **member.hyperparameters)
             for i, member in enumerate(members)
         ]
-        begun = [_blank(model.policy(_shapes(model, env))) for model, env in zip(models, alone, strict=True)]
+        begun = [_blank(_policy(model, env)) for model, env in zip(models, alone, strict=True)]
         self._seats = [
             seat(market, agent, self._rivals(i, begun, jnp.bool_(True))) for i, agent in enumerate(market.agents)
         ]
@@ -152,14 +152,15 @@ class Team:
     def update(self, state: TeamState, params: TeamParams) -> tuple[TeamState, dict[str, Array]]:
         """Every learner's update, against the others as they were before; metrics are named agent/metric."""
         seats = self.seat_params(state, params)
-        states, metrics = [], {}
+        states: list[Any] = []
+        metrics: dict[str, Array] = {}
         for i, learner in enumerate(self.learners):
             after, scalars = learner.update(state.learners[i], seats[i])
             states.append(after)
             metrics |= {f"{self.market.agents[i]}/{name}": scalar for name, scalar in scalars.items()}
         return TeamState(tuple(states), state.updates + 1), metrics
 
-    def policy(self, state: TeamState) -> tuple[Seated, ...]:  # type: ignore[override]
+    def policy(self, state: TeamState) -> tuple[Seated, ...]:
         """The learners' policies, each for its own seat of the market."""
         return tuple(Seated(net, table) for net, table in zip(self._policies(state), self._choices, strict=True))
 

@@ -254,20 +254,22 @@ def test_make_train_passes_on_only_the_options_given_on_its_command_line(checkou
     given = make(checkout, "train", "CURRICULUM=3", "ALGO=ppo", "OUT=it's here", "SEED=", ENV="/etc/shrc")
     assert given.returncode == 0, given.stderr
     arguments = (checkout / "training_arguments").read_text(encoding="utf-8").splitlines()
-    config = ["--config", "configs/multi_agent.yaml"]
-    assert arguments == ["train", "--curriculum", "3", "--algo", "ppo", *config, "--out", "it's here"]
+    assert arguments == ["train", "--curriculum", "3", "--algo", "ppo", "--out", "it's here"]
 
 
 @pytest.mark.parametrize(
     ("given", "passed"),
     [
-        ([], ["--config", "configs/multi_agent.yaml"]),
-        (["PRESET=quick"], ["--config", "configs/multi_agent_quick.yaml"]),
+        (["ENV=retargeting_v0"], ["--env", "retargeting_v0", "--config", "configs/multi_agent.yaml"]),
+        (
+            ["ENV=retargeting_v0", "PRESET=quick"],
+            ["--env", "retargeting_v0", "--config", "configs/multi_agent_quick.yaml"],
+        ),
+        (["ENV=retargeting_v0", "CONFIG=my.yaml"], ["--env", "retargeting_v0", "--config", "my.yaml"]),
         (["ENV=AdAuction-v0"], ["--env", "AdAuction-v0"]),
-        (["CONFIG=my.yaml"], ["--config", "my.yaml"]),
     ],
 )
-def test_make_train_takes_the_market_of_many_agents_unless_another_is_asked_for(checkout, given, passed):
+def test_make_train_takes_the_configuration_of_the_market_of_many_agents(checkout, given, passed):
     assert make(checkout, "train", "CURRICULUM=3", *given).returncode == 0
     arguments = (checkout / "training_arguments").read_text(encoding="utf-8").splitlines()
     assert arguments == ["train", "--curriculum", "3", *passed]

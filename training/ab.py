@@ -35,8 +35,8 @@ def compare_runs(first: Path, second: Path) -> Figures:
         raise RunError(f"{first} and {second} must be runs in the same market: their env_options or stages differ")
     curriculum = curriculum_of(settings)
     market, params, section = curriculum.env, curriculum.stages[-1].params, settings.evaluation
-    judge = TeamJudge(market, EVALUATE, section.seeds, section.episodes)  # type: ignore[arg-type]
-    names: tuple[str, ...] = market.agents  # type: ignore[attr-defined]
+    judge = TeamJudge(market, EVALUATE, section.seeds, section.episodes)
+    names: tuple[str, ...] = market.agents
     nobody = [False] * len(names)
     ours, theirs = (
         judge.profit(judge.play([_seated(run, name) for name in names], nobody, params)) for run in (first, second)

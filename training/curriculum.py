@@ -40,7 +40,8 @@ class Stage:
 class Curriculum:
     """The stages of a run, the last of which takes the iterations that the earlier ones leave."""
 
-    env: Environment[Any, Any, Any]
+    env: Any
+    """The functional core, of one agent or of many."""
     stages: tuple[Stage, ...]
     iterations: int
 

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 import polars as pl
 from rich.table import Table
 
-from agents.registry import Learner
 from training.curriculum import Curriculum
 from training.run import RunFolder
 from training.trainer import Validates
@@ -17,7 +16,8 @@ from training.trainer import Validates
 class Task(Protocol):
     """A learner, the stages it is trained in, and how it is judged."""
 
-    learner: Learner
+    learner: Any
+    """``agents.registry.Learner``; a team's ``policy`` is one for each agent."""
     curriculum: Curriculum
     title: str
     """Who learns, for the screen."""

@@ -36,8 +36,6 @@ from training.team_evaluation import TeamJudge
 class TeamTask:
     """The ``training.task.Task`` of a team."""
 
-    learner: Team
-
     def __init__(self, settings: Settings) -> None:
         """Raises ConfigurationError for settings that cannot serve."""
         self._settings = settings
@@ -154,7 +152,7 @@ def curriculum_of(settings: Settings) -> Curriculum:
         if isinstance(section, EarlierStage):
             stage = replace(stage, iterations=section.iterations, threshold=section.threshold)
         stages.append(stage)
-    return Curriculum(market, tuple(stages), settings.iterations)  # type: ignore[arg-type]
+    return Curriculum(market, tuple(stages), settings.iterations)
 
 
 def _training(market: Any, joint: Any, complexity: float) -> TeamParams:

@@ -16,7 +16,8 @@ from tests.agents.recall import Recall
 CURVE_RULES = [
     "bid_shading", "constant_bid", "dual_ogd", "mcpc", "ortb1", "ortb2", "random_bid", "rlb", "throttling", "truthful",
 ]  # fmt: skip
-MULTIPLIER_RULES = [name for name in registry.rules() if name not in {*CURVE_RULES, "constant"}]
+PLACEMENT_RULES = ["fixed", "threshold", "utility"]
+MULTIPLIER_RULES = [name for name in registry.rules() if name not in {*CURVE_RULES, *PLACEMENT_RULES, "constant"}]
 
 
 @pytest.fixture(scope="module", params=["AdAuction-v0", "AdAuctionDiscrete-v0"])
@@ -61,10 +62,20 @@ def test_a_rule_for_bid_curves_is_refused_where_actions_are_none(env, name):
         registry.make_rule(name, env)
 
 
+@pytest.mark.parametrize("name", PLACEMENT_RULES)
+def test_every_rule_of_placement_opens_slots_of_the_page(name):
+    market = rtb_envs.make("AdPlacement-v0")
+    params = market.default_params
+    observation, _ = market.reset_env(jax.random.key(0), params)
+    rule = registry.make_rule(name, market)
+    action, _ = rule.act(Stream.from_key(jax.random.key(1)), rule.init(params), observation)
+    assert market.action_space(params).contains(np.asarray(action, np.int64))
+
+
 def test_the_names_are_listed():
     assert {*CURVE_RULES, "adaptive_pacing", "constant", "linear", "pid", "random"} <= set(registry.rules())
     assert registry.rules() == sorted(registry.rules())
-    assert registry.learners() == ["dqn", "ppo"]
+    assert registry.learners() == ["a2c", "dqn", "ppo"]
 
 
 def test_every_rule_is_on_the_page_of_policies():
