@@ -98,7 +98,7 @@ def test_a_learner_is_made_with_the_hyperparameters_that_differ():
     ("make", "message"),
     [
         (lambda env: registry.make_rule("martingale", env), "name must be one of 'adaptive_pacing', 'alm'"),
-        (lambda env: registry.make_learner("sarsa", env), "name must be one of 'dqn', 'ppo', got 'sarsa'"),
+        (lambda env: registry.make_learner("sarsa", env), "name must be one of 'a2c', 'dqn', 'ppo', got 'sarsa'"),
         (
             lambda env: registry.make_learner("ppo", env, momentum=1),
             "hyperparameters of ppo must be among .*'momentum'",
