@@ -22,9 +22,12 @@ from rtb_envs.seat import Seat, SeatState
 def largest_tick(params: Params) -> int:
     """The most opportunities that a tick of these (concrete) parameters can hold."""
     weight = np.asarray(params.traffic_weight, np.float64)[: int(params.horizon)]
-    busiest, spread = float(weight.max() / weight.sum()), float(params.traffic_spread)
-    high, low = busiest * (1 + spread), (1 - busiest) * (1 - spread)
-    return math.ceil(float(params.num_opportunities) * high / (high + low))
+    share, spread = weight / weight.sum(), float(params.traffic_spread)
+    window = np.arange(share.size) // int(params.traffic_window)
+    # A tick is busiest when all of its window is and every other window is quiet.
+    together = np.bincount(window, share)[window]
+    largest = share * (1 + spread) / (together * (1 + spread) + (1 - together) * (1 - spread))
+    return math.ceil(float(params.num_opportunities) * float(largest.max()))
 
 
 def seat_optimum(seat: Seat, key: Array, params: SeatParams[Params], num_opportunities: int) -> Float[Array, ""]:
