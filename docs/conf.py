@@ -29,6 +29,8 @@ autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 160
 add_module_names = False
+# Signatures name State and Params by their short names, which every environment has one of: such names stay unlinked.
+suppress_warnings = ["ref.python"]
 
 html_theme = "furo"
 html_title = f"rtb-envs {release}"

@@ -79,7 +79,7 @@ class EpsilonGreedy:
 class SoftmaxExploration:
     """Discrete actions the likelier, the nearer their multiplier is to that of the rule's action.
 
-    The propensity of an action of multiplier m is proportional to exp(-(ln m - ln m*)**2 / (2 ``log_std`` **2)), m* the
+    The propensity of an action of multiplier m is proportional to ``exp(-(ln m - ln r)**2 / (2 log_std**2))``, r the
     rule's: a log-normal law on the grid of multipliers.
     """
 
