@@ -23,12 +23,15 @@ def over_instances(curriculum: Curriculum, settings: Settings, learner: LearnerS
     """``curriculum`` with its lanes dealt evenly to the instances of seeds 0 to ``settings.instances`` - 1.
 
     Lanes that draw the same random numbers get the same instance. Raises ValueError for an environment without
-    instances, and for more instances than lanes can meet.
+    instances, for options that name one, and for more instances than lanes can meet.
     """
     if settings.instances == 0:
         return curriculum
     if not programme_of(settings.env).has_instances:
         raise ValueError(f"instances must be 0 for env {settings.env!r}, which has none, got {settings.instances}")
+    sections = (settings.stage1, settings.stage2, settings.stage3)
+    if any("instance_seed" in options for options in (settings.env_options, *(one.options for one in sections))):
+        raise ValueError(f"instances must be 0 where options name an instance_seed, got {settings.instances}")
     alike = getattr(learner, "lanes_per_market", 1)
     markets = learner.num_envs // alike
     if settings.instances > markets:

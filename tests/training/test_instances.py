@@ -57,6 +57,10 @@ def test_a_learner_trains_in_the_instances():
     ("changes", "message"),
     [
         ({"instances": 7}, "instances must be at most 6, the markets of 12 lanes, got 7"),
+        (
+            {"env_options": {**SMALL, "instance_seed": 3}},
+            "instances must be 0 where options name an instance_seed, got 4",
+        ),
         ({"env": "RTBEnv-continuous-v0", "env_options": {}}, "instances must be 0 for env 'RTBEnv-continuous-v0'"),
     ],
 )
