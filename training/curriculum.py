@@ -99,11 +99,12 @@ def from_settings(settings: Settings) -> Curriculum:
     return Curriculum(envs[-1], tuple(stages), settings.iterations)
 
 
-def stage_options(settings: Settings, number: int, *instance_seed: int) -> dict[str, Any]:
-    """What a stage's environment is made with: the settings' options over its own."""
+def stage_options(settings: Settings, number: int, **further: Any) -> dict[str, Any]:
+    """What a stage's environment is made with: ``further`` options and the settings' over its own."""
     own = programme_of(settings.env).stages
     section = (settings.stage1, settings.stage2, settings.stage3)[number - 1]
-    return {**(own(number, *instance_seed) if own else {}), **settings.env_options, **section.options}
+    given = {**further, **settings.env_options, **section.options}
+    return own(number, **given) if own else given
 
 
 def _check_equal_programs(envs: list[Environment[Any, Any, Any]]) -> None:

@@ -48,4 +48,4 @@ def over_instances(curriculum: Curriculum, settings: Settings, learner: LearnerS
 
 
 def _params(settings: Settings, number: int, seed: int) -> Any:
-    return rtb_envs.make(settings.env, **stage_options(settings, number, seed)).default_params
+    return rtb_envs.make(settings.env, **stage_options(settings, number, instance_seed=seed)).default_params

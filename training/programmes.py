@@ -21,9 +21,9 @@ class Programme:
     """How an environment is trained in."""
 
     stages: StageOptions | None = None
-    """Options of ``rtb_envs.make`` for a stage, 1 to 3."""
+    """Options of ``rtb_envs.make`` for a stage, 1 to 3, with those that it is given over the stage's own."""
     has_instances: bool = False
-    """Whether ``stages`` takes the seed of an instance of the market after the stage."""
+    """Whether ``stages`` may be given the ``instance_seed`` of an instance of the market."""
     rules: Rules = pacing_rules
     hyperparameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Algorithm -> hyperparameters that differ from its defaults; a run's own settings go over them."""

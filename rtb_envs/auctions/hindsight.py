@@ -12,10 +12,11 @@ outcomes, whichever the caller wants to bound; costs are >= 0.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Bool, Float
 
@@ -95,7 +96,7 @@ def multiple_choice_knapsack(
     slope = jnp.where(dearer, (value - worst) / jnp.where(dearer, cost - least, 1.0), 0.0)
     highest = jnp.max(slope, initial=0.0) * 1.001
     ends = solve(jnp.zeros_like(highest)), solve(highest)
-    (_, rich_value, rich_cost), (_, poor_value, poor_cost) = jax.lax.fori_loop(0, BISECTIONS, halve, ends)
+    (_, rich_value, rich_cost), (_, poor_value, poor_cost) = lax.fori_loop(0, BISECTIONS, halve, ends)
     gap = rich_cost - poor_cost
     share = jnp.where(gap > 0, jnp.clip((budget - poor_cost) / jnp.where(gap > 0, gap, 1.0), 0.0, 1.0), 1.0)
     within_budget = poor_value + share * (rich_value - poor_value)
@@ -167,6 +168,32 @@ def multiplier_ceiling(
     """
     prefix_value, prefix_cost, allowed = _prefixes(value, cost, threshold, valid, multiplier_low, multiplier_high)
     return multiple_choice_knapsack(prefix_value, prefix_cost, allowed, budget)
+
+
+def bid_priced_multiplier_ceiling(
+    value: Float[Array, "horizon auctions"],
+    cost_at: Callable[[Float[Array, "horizon"]], Float[Array, "horizon auctions"]],
+    threshold: Float[Array, "horizon auctions"],
+    valid: Bool[Array, "horizon auctions"],
+    budget: Float[ArrayLike, ""],
+    multiplier_low: Float[ArrayLike, ""],
+    multiplier_high: Float[ArrayLike, ""],
+) -> Float[Array, ""]:
+    """``multiplier_ceiling`` where prices follow the own bid, as in first-price auctions.
+
+    ``cost_at`` gives what each auction would cost if won by one multiplier a step, not falling in it. So the cheapest
+    way to win a prefix is the lowest multiplier that wins its last auction, at which all of it is paid for.
+    """
+    order = jnp.sort(jnp.where(valid, threshold, jnp.inf), axis=-1)
+
+    def cost_of(multiplier: Float[Array, "horizon"]) -> Float[Array, "horizon"]:
+        lowest = jnp.clip(multiplier, multiplier_low, multiplier_high)
+        return jnp.sum(jnp.where(valid & (threshold <= multiplier[:, None]), cost_at(lowest), 0.0), axis=-1)
+
+    # One after the other: all of them at once would be auctions squared.
+    cost = jnp.pad(lax.map(cost_of, order.T).T, ((0, 0), (1, 0)))
+    prefix_value, _, allowed = _prefixes(value, value, threshold, valid, multiplier_low, multiplier_high)
+    return multiple_choice_knapsack(prefix_value, cost, allowed, budget)
 
 
 def _prefixes(

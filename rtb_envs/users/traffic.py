@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from rtb_envs.random import normal_from_uniform
 
@@ -31,6 +35,25 @@ def hour_weights(horizon: int) -> Float[Array, "horizon"]:
     step_ends = np.linspace(0.0, 24.0, horizon + 1)
     traffic = np.diff(np.interp(step_ends, np.arange(25), until_hour))
     return jnp.asarray(traffic * horizon / 24, dtype=jnp.float32)
+
+
+def expected_search_volume(mean: ArrayLike, std: ArrayLike, minimum: float) -> NDArray[np.float64]:
+    """The mean of ``search_volume``, for a ``mean`` and ``std`` of equal shapes: in float64, without its fraction lost.
+
+    A whole number that is at least floor(minimum) has the mean floor(minimum) + sum over k > floor(minimum) of the
+    probability to reach k; k goes to 12 standard deviations above the mean.
+    """
+    centre, spread = np.broadcast_arrays(np.asarray(mean, np.float64), np.asarray(std, np.float64))
+    least = math.floor(minimum)
+    most = math.ceil(max(least, np.max(centre + 12 * spread, initial=0.0)))
+    whole = np.arange(least + 1, most + 1)
+    distance = whole - centre[..., None]
+    # Of what does not spread the distance alone decides.
+    reached = np.where(distance > 0, 0.0, 1.0)
+    sure = spread[..., None] > 0
+    reached = np.where(sure, ndtr(-distance / np.where(sure, spread[..., None], 1.0)), reached)
+    expected: NDArray[np.float64] = least + reached.sum(axis=-1)
+    return expected
 
 
 def search_volume(

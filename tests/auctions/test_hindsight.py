@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from rtb_envs.auctions.hindsight import (
+    bid_priced_multiplier_ceiling,
     first_price_ceiling,
     fractional_knapsack,
     multiplier_ceiling,
@@ -197,6 +198,32 @@ def test_the_ceiling_without_a_binding_budget_is_everything_a_multiplier_can_win
 def test_a_ceiling_whose_lowest_choice_already_overspends_is_scaled_to_the_budget():
     value, cost, threshold = jnp.array([[6.0, 9.0]]), jnp.array([[8.0, 1.0]]), jnp.array([[0.5, 3.0]])
     assert ceiling(value, cost, threshold, jnp.ones((1, 2), bool), 2.0, LOW, HIGH) == 6.0 * 2.0 / 8.0
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_ceiling_of_prices_that_follow_the_bid_is_the_linear_program_over_multipliers(seed):
+    value, worth, threshold, valid = small_market(seed)
+
+    def cost_at(multiplier):
+        return jnp.floor(multiplier[:, None] * (jnp.asarray(worth) + 1))
+
+    step_options = []
+    for t in range(STEPS):
+        multipliers = [LOW, *threshold[t][(threshold[t] >= LOW) & (threshold[t] <= HIGH)]]
+        won = [valid[t] & (threshold[t] <= m) for m in multipliers]
+        paid = [np.floor(m * (worth[t] + 1)) for m in multipliers]
+        step_options.append([(value[t][mask].sum(), cost[mask].sum()) for mask, cost in zip(won, paid, strict=True)])
+    flat = np.array([option for group in step_options for option in group])
+    groups = np.repeat(np.arange(STEPS), [len(group) for group in step_options])
+    one_of_each = (groups == np.arange(STEPS)[:, None]).astype(float)
+    least = sum(min(cost for _, cost in group) for group in step_options)
+    for budget in (least + 1.0, least + 20.0, 1e6):
+        program = linprog(-flat[:, 0], flat[None, :, 1], [budget], one_of_each, np.ones(STEPS), bounds=(0, 1))
+        bound = in_float64(
+            lambda *arrays: bid_priced_multiplier_ceiling(arrays[0], cost_at, *arrays[1:]),
+            *(value, threshold, valid, budget, LOW, HIGH),
+        )
+        np.testing.assert_allclose(bound, -program.fun, rtol=1e-6, atol=1e-9)
 
 
 def test_an_episode_without_auctions_has_a_ceiling_of_zero():

@@ -192,3 +192,8 @@ def test_a_subclass_runs_its_own_program(env):
     ]
     assert sum(rewards[0]) > 0
     assert rewards[1] == [2 * reward for reward in rewards[0]]
+
+
+def test_a_traced_horizon_stops_at_the_compiled_length(env):
+    replaced = jax.jit(lambda horizon: env.default_params.replace(horizon=horizon).horizon)
+    assert [int(replaced(horizon)) for horizon in (0, 2, 3, 4, 100_000)] == [1, 2, 3, 3, 3]

@@ -26,7 +26,10 @@ def settings(**changes) -> Settings:
 def test_lanes_that_draw_the_same_numbers_meet_the_same_instance_and_instances_are_dealt_evenly():
     run = settings()
     (stage,) = over_instances(from_settings(run), run, LANES).stages
-    alone = [rtb_envs.make("AdAuction-v0", **curriculum_options(1, seed), **SMALL).default_params for seed in range(4)]
+    alone = [
+        rtb_envs.make("AdAuction-v0", **curriculum_options(1, instance_seed=seed, **SMALL)).default_params
+        for seed in range(4)
+    ]
     expected = [alone[seed] for seed in (0, 0, 1, 1, 2, 2, 3, 3, 0, 0, 1, 1)]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *expected)
     jax.tree.map(np.testing.assert_array_equal, stage.lane_params, stacked)

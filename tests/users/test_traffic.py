@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from rtb_envs.random import Stream
-from rtb_envs.users.traffic import HOUR_WEIGHTS, hour_weights, search_volume
+from rtb_envs.users.traffic import HOUR_WEIGHTS, expected_search_volume, hour_weights, search_volume
 
 PUBLISHED = [
     *(0.811, 0.327, 0.195, 0.154, 0.220, 0.564, 0.859, 1.204, 1.668, 1.692, 1.682, 1.417),
@@ -58,6 +58,21 @@ def test_volumes_are_truncated_normals_with_a_minimum():
 
 def test_a_volume_without_spread_is_its_mean_without_the_fraction():
     assert search_volume(jnp.array([0.1, 0.9]), jnp.array([7.9, 3.2]), 0.0, 5).tolist() == [7, 5]
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "minimum"), [(200, 20, 10), (12, 5, 10.5), (12, 5, 10), (7.5, 0, 2), (7.5, 0, 9.5), (0, 3, 0)]
+)
+def test_the_expected_volume_is_the_mean_of_the_draws(mean, std, minimum):
+    uniform = (jnp.arange(2**18) + 0.5) / 2**18
+    drawn = np.asarray(search_volume(uniform, mean, std, minimum), float).mean()
+    # Sums over evenly spread quantiles err by a step's height at most at each whole number.
+    assert expected_search_volume(mean, std, minimum) == pytest.approx(drawn, abs=1e-3)
+
+
+def test_expected_volumes_of_several_steps_are_those_of_each():
+    expected = expected_search_volume(np.float32([200, 7.5]), np.float32([20, 0]), 10)
+    np.testing.assert_allclose(expected, [199.5, 10], rtol=1e-9)
 
 
 def test_the_mean_volume_is_half_an_auction_below_that_of_the_normal():

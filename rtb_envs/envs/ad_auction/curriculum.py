@@ -17,11 +17,12 @@ from rtb_envs import validation
 from rtb_envs.envs.ad_auction.economics import expected_episode
 from rtb_envs.envs.ad_auction.environment import AdAuction
 from rtb_envs.envs.ad_auction.instance import Instance
-from rtb_envs.envs.ad_auction.options import Options
+from rtb_envs.envs.ad_auction.options import Options, option_names
 from rtb_envs.users.response import LogisticResponse
 
 HORIZON = 24
 INSTANCE_SEED = 12345
+_INTERFACE = {"action_kind", "n_actions", "action_meanings", "bid_curve_knots"}
 
 
 @dataclass(frozen=True)
@@ -51,35 +52,51 @@ _STAGES = {
 STAGES = tuple(_STAGES)
 
 
-def curriculum_options(stage: int, instance_seed: int = INSTANCE_SEED) -> dict[str, Any]:
-    """Options for ``make("AdAuction-v0", **options)`` of a stage, 1 to 3, in one instance of the market.
+def curriculum_options(stage: int, **given: Any) -> dict[str, Any]:
+    """Options for ``make("AdAuction-v0", **options)`` of a stage, 1 to 3, with those ``given`` over the stage's own.
 
-    The budget is the stage's share of what that instance can spend. Raises ValueError for another stage.
+    Unless it is given, the budget is the stage's share of what the market so made can spend. Raises ValueError for
+    another stage and for a preset, whose market would not be the stage's, and what ``make`` raises for wrong options.
     """
     validation.choice("stage", stage, STAGES)
-    return {
-        **_own_options(stage, instance_seed),
-        **_shared_shapes(),
-        "initial_budget": int(_STAGES[stage].budget_share * _largest_spend(stage, instance_seed)),
-    }
-
-
-def _own_options(stage: int, instance_seed: int = INSTANCE_SEED) -> dict[str, Any]:
-    return {"horizon": HORIZON, "instance_seed": instance_seed, **_STAGES[stage].options}
+    if "preset" in given:
+        allowed = "left out of a curriculum, whose stages are markets of their own"
+        raise validation.wrong_value("preset", allowed, given["preset"])
+    return _options(stage, given) if given else dict(_own_options(stage))
 
 
 @functools.cache
-def _shared_shapes() -> dict[str, int]:
+def _own_options(stage: int) -> dict[str, Any]:
+    return _options(stage, {})
+
+
+def _options(stage: int, given: dict[str, Any]) -> dict[str, Any]:
+    options = {**_shared_shapes(given), **_of_stage(stage, given)}
+    if "initial_budget" not in options:
+        options["initial_budget"] = int(_STAGES[stage].budget_share * _largest_spend(options))
+    return options
+
+
+def _of_stage(stage: int, given: dict[str, Any]) -> dict[str, Any]:
+    return {"horizon": HORIZON, "instance_seed": INSTANCE_SEED, **_STAGES[stage].options, **given}
+
+
+def _shared_shapes(given: dict[str, Any]) -> dict[str, int]:
     """The static numbers that differ between stages: what fits the last one, and what bounds them all."""
-    configs = [Options(**_own_options(stage)).config() for stage in STAGES]
+    configs = [_market(_of_stage(stage, given)).config() for stage in STAGES]
     return {
         "max_auctions": configs[-1].max_auctions,
         "largest_search_volume": max(config.largest_search_volume for config in configs),
     }
 
 
-@functools.cache
-def _largest_spend(stage: int, instance_seed: int) -> float:
-    options = Options(**_own_options(stage, instance_seed))
-    params = options.params()
-    return expected_episode(AdAuction(options.config(), params), params, float(params.multiplier_high)).cost
+def _largest_spend(options: dict[str, Any]) -> float:
+    market = _market(options)
+    params = market.params()
+    return expected_episode(AdAuction(market.config(), params), params, float(params.multiplier_high)).cost
+
+
+def _market(options: dict[str, Any]) -> Options:
+    """The market of ``options`` under a bidder of multipliers; what is misspelt is for ``make`` to refuse."""
+    known = set(option_names()) - _INTERFACE
+    return Options(**{name: value for name, value in options.items() if name in known})

@@ -11,6 +11,7 @@ from jax import Array
 
 from rtb_envs.envs.ad_auction.environment import AdAuction
 from rtb_envs.envs.ad_auction.params import Params, true_rates
+from rtb_envs.users.traffic import expected_search_volume
 
 POINTS = 512
 _R2 = (0.7548776662466927, 0.5698402909980532)
@@ -45,8 +46,8 @@ class Expectation:
 def expected_episode(env: AdAuction, params: Params, multiplier: float) -> Expectation:
     """What a bidder who keeps ``multiplier`` and never runs out of budget wins and spends in an episode.
 
-    Prices are integrated over 512 quantiles an ad, users and ads exactly. Drift and shocks are left out; the volume is
-    its mean (the truncation at the minimum volume is ignored).
+    Prices are integrated over 512 quantiles an ad; users, ads and the whole numbers of auctions are exact. Drift and
+    shocks are left out.
     """
     assert params.derived is not None
     click, conversion = (np.asarray(rate, np.float64) for rate in true_rates(params))
@@ -57,7 +58,9 @@ def expected_episode(env: AdAuction, params: Params, multiplier: float) -> Expec
     weight = (
         _rate(params.ad_sampling_rate, steps, ads)[:, :, None] * _rate(params.user_sampling_rate, steps, users)[:, None]
     )
-    weight = weight * (np.asarray(params.search_volume_mean) * (np.arange(steps) < int(params.horizon)))[:, None, None]
+    minimum = float(params.minimum_search_volume)
+    volume = expected_search_volume(params.search_volume_mean, params.search_volume_std, minimum)
+    weight = weight * (volume * (np.arange(steps) < int(params.horizon)))[:, None, None]
 
     draw = _Midpoints(jnp.arange(ads * POINTS).reshape(ads, POINTS))
     ad = jnp.broadcast_to(jnp.arange(ads)[:, None], (ads, POINTS))
@@ -77,10 +80,16 @@ def _win_and_pay(bid: np.ndarray, price: np.ndarray, env: AdAuction, params: Par
     """Probability of winning and expected charge of a won impression, for bids [users] against sorted prices."""
     reserve, share = float(params.reserve_price), float(params.hybrid_weight)
     rank = np.where(bid >= reserve, np.searchsorted(price, bid, side="left"), 0)
-    second = np.concatenate([[0.0], np.cumsum(np.floor(np.maximum(price, reserve)))])[rank]
-    first = bid * rank
-    mix = {"second_price": second, "first_price": first, "hybrid": second + share * (first - second)}
-    return rank / price.size, mix[env.config.pricing] / price.size
+    second = np.maximum(price, reserve)
+    if env.config.pricing == "first_price":
+        paid = bid * rank
+    elif env.config.pricing == "second_price":
+        paid = np.concatenate([[0.0], np.cumsum(np.floor(second))])[rank]
+    else:
+        # What is charged is the whole part of the mixture, which is another one for each bid.
+        mixture = np.floor(second + share * (bid[:, None] - second))
+        paid = np.where(np.arange(price.size) < rank[:, None], mixture, 0.0).sum(axis=1)
+    return rank / price.size, paid / price.size
 
 
 def _rate(rate: Array | None, steps: int, count: int) -> np.ndarray:

@@ -55,7 +55,9 @@ def _fitted(name: str, value: Any, params: Params) -> Any:
     if value is None and (old is None or name in _OPTIONAL):
         return None
     if name in bounds.NUMBERS:
-        return _number(name, value, jnp.zeros((), float) if old is None else old)
+        number = _number(name, value, jnp.zeros((), float) if old is None else old)
+        # Laws and volumes have no step beyond the compiled length; a concrete horizon is checked with them.
+        return jnp.minimum(number, size.steps) if name == "horizon" and not is_concrete(value) else number
     if old is None and name not in _OPTIONAL:
         raise validation.wrong_value(name, "None in an environment whose actions have another form", value)
     return _array(name, value, old, size)

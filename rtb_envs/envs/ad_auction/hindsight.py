@@ -10,14 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from rtb_envs import validation
-from rtb_envs.auctions.hindsight import fractional_knapsack, multiplier_ceiling
+from rtb_envs.auctions.hindsight import bid_priced_multiplier_ceiling, fractional_knapsack, multiplier_ceiling
 from rtb_envs.auctions.mechanisms import clearing_price
 from rtb_envs.compile import jit
 from rtb_envs.envs.ad_auction.bounds import largest_volume
-from rtb_envs.envs.ad_auction.config import Config
+from rtb_envs.envs.ad_auction.config import MAX_BID, Config
 from rtb_envs.envs.ad_auction.fitting import is_concrete
 from rtb_envs.envs.ad_auction.params import Params
 from rtb_envs.envs.ad_auction.state import Hindsight, Offer
@@ -47,10 +47,7 @@ def hindsight(env: AdAuction, key: Array, params: Params) -> Hindsight:
     per_conversion = env.config.objective == "conversion"
     value = offers.click_rate * (offers.conversion_rate if per_conversion else 1.0)
     lowest_bid = jnp.maximum(jnp.floor(offers.price) + 1, jnp.ceil(params.reserve_price))
-    lowest_price = clearing_price(
-        lowest_bid, offers.price, env.config.pricing, params.reserve_price, params.hybrid_weight
-    )
-    cost = _charge_rate(env, offers) * jnp.floor(lowest_price)
+    cost = _charge(env, params, offers, lowest_bid)
     value = jnp.where(in_play, value, 0.0)
     threshold, low, high = (
         lowest_bid / jnp.maximum(offers.unit_bid, 1e-12),
@@ -63,9 +60,24 @@ def hindsight(env: AdAuction, key: Array, params: Params) -> Hindsight:
         low, high = meanings[0], meanings[-1]
         threshold = jnp.append(meanings, jnp.inf)[jnp.searchsorted(meanings, threshold)]
     optimum = fractional_knapsack(value.reshape(-1), cost.reshape(-1), params.initial_budget)
-    ceiling = multiplier_ceiling(value, cost, threshold, in_play, params.initial_budget, low, high)
+    if env.config.pricing == "second_price":
+        ceiling = multiplier_ceiling(value, cost, threshold, in_play, params.initial_budget, low, high)
+    else:
+
+        def cost_at(multiplier: Float[Array, "steps"]) -> Float[Array, "steps auctions"]:
+            # At an auction's own threshold rounding may leave the bid one short of winning it.
+            bid = jnp.minimum(jnp.floor(multiplier[:, None] * offers.unit_bid), MAX_BID)
+            return _charge(env, params, offers, jnp.maximum(bid, lowest_bid))
+
+        ceiling = bid_priced_multiplier_ceiling(value, cost_at, threshold, in_play, params.initial_budget, low, high)
     is_whole = jnp.all(volume <= env.config.largest_search_volume)
     return Hindsight(jnp.where(is_whole, optimum, jnp.nan), jnp.where(is_whole, ceiling, jnp.nan))
+
+
+def _charge(env: AdAuction, params: Params, offers: Offer, bid: Array) -> Float[Array, "steps auctions"]:
+    """What is expected to be charged for the auctions if these bids win them."""
+    price = clearing_price(bid, offers.price, env.config.pricing, params.reserve_price, params.hybrid_weight)
+    return _charge_rate(env, offers) * jnp.floor(price)
 
 
 def _charge_rate(env: AdAuction, offers: Offer) -> Array | float:

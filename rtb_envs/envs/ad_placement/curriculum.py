@@ -15,7 +15,10 @@ _ANNOYANCE_SHARE = {1: 0.0, 2: 0.5, 3: 1.0}
 STAGES = tuple(_ANNOYANCE_SHARE)
 
 
-def curriculum_options(stage: int) -> dict[str, Any]:
-    """Options for ``make("AdPlacement-v0", **options)`` of a stage, 1 to 3; ValueError for another."""
+def curriculum_options(stage: int, **given: Any) -> dict[str, Any]:
+    """Options for ``make("AdPlacement-v0", **options)`` of a stage, 1 to 3, with those ``given`` over them.
+
+    Raises ValueError for another stage.
+    """
     validation.choice("stage", stage, STAGES)
-    return {"annoyance_hazard": _ANNOYANCE_SHARE[stage] * Options.annoyance_hazard}
+    return {"annoyance_hazard": _ANNOYANCE_SHARE[stage] * Options.annoyance_hazard, **given}

@@ -11,10 +11,11 @@ _DRIFT = {1: 0.0, 2: 0.0, 3: 0.2}
 STAGES = tuple(_COMPLEXITY)
 
 
-def curriculum_options(stage: int) -> dict[str, Any]:
-    """Options for ``make_multi_agent("retargeting_v0", **options)`` of a stage, 1 to 3; ValueError for another.
+def curriculum_options(stage: int, **given: Any) -> dict[str, Any]:
+    """Options for ``make_multi_agent("retargeting_v0", **options)`` of a stage, 1 to 3, with those ``given`` over them.
 
-    1. basic bidding: customers stay in their stage; 2. customer lifecycle; 3. the full market, with drift.
+    1. basic bidding: customers stay in their stage; 2. customer lifecycle; 3. the full market, with drift. Raises
+    ValueError for another stage.
     """
     validation.choice("stage", stage, STAGES)
-    return {"complexity": _COMPLEXITY[stage], "drift": _DRIFT[stage]}
+    return {"complexity": _COMPLEXITY[stage], "drift": _DRIFT[stage], **given}
