@@ -93,4 +93,8 @@ class DualOGD:
         spend = carry.remaining_budget - remaining
         dual = jnp.clip(carry.dual - self.step_size * (target - spend) / carry.mean_spend, 0, LARGEST_DUAL)
         bids = shaded_bid(carry.value, dual, self.distribution)
-        return bid_curve_action(bids, carry.largest_bid), carry._replace(remaining_budget=remaining, dual=dual)
+        # Memories keep their precision, so that they can be carried through a loop in 64-bit mode too.
+        memory = carry._replace(
+            remaining_budget=remaining.astype(carry.remaining_budget.dtype), dual=dual.astype(carry.dual.dtype)
+        )
+        return bid_curve_action(bids, carry.largest_bid), memory

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Generic, Literal, NamedTuple, TypeVar, get_args
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
@@ -174,7 +175,9 @@ class PacingRule(ABC, Generic[Memory]):
     def act(self, stream: Stream, carry: PacingCarry[Memory], observation: Array) -> tuple[Array, PacingCarry[Memory]]:
         seen = self.view.read(observation, carry.market, carry.remaining_budget)
         multiplier, memory = self.next_multiplier(carry.market, seen, carry.memory)
-        return carry.market.clip(multiplier)[None], PacingCarry(carry.market, seen.remaining_budget, memory)
+        after = PacingCarry(carry.market, seen.remaining_budget, memory)
+        # Memories keep their precision, so that they can be carried through a loop in 64-bit mode too.
+        return carry.market.clip(multiplier)[None], jax.tree.map(lambda new, old: new.astype(old.dtype), after, carry)
 
 
 def setting(name: str, value: float, low: float, high: float, *, open_low: bool = False) -> Float[Array, ""]:

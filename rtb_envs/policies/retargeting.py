@@ -130,7 +130,7 @@ class Strategy:
         roas, has_spent = seen.roas.reshape(-1)[0], seen.has_spent.reshape(-1)[0]
         due = (before > 0) & ((before // ADAPTS_AFTER) > ((before - came) // ADAPTS_AFTER)) & has_spent
         change = jnp.maximum(self.adaptation * jnp.clip(roas * (1 / 3) - 1, -1, 1), -1)
-        moved = jnp.clip(carry.multiplier * (1 + change), 0.5, 2)
+        moved = jnp.clip(carry.multiplier * (1 + change), 0.5, 2).astype(carry.multiplier.dtype)
         multiplier = jnp.where(due & (self.adaptation > 0), moved, carry.multiplier)
         return StrategyCarry(carry.params, multiplier, after)
 

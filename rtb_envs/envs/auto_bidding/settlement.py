@@ -118,7 +118,7 @@ def _advance(run: Run, volume: Array, progress: _Progress, width: int) -> _Progr
     own = _Sums(*(_own(part, window.bidder, agents).reshape(agents, groups, GROUP) for part in (events, payment)))
     group = _Sums(*_sum_last(own))
     highest_bid = jnp.floor(window.bid.reshape(agents, groups, GROUP).max(-1)).astype(jnp.int32)
-    spent = jnp.cumsum(group.cost, axis=1)
+    spent = jnp.cumsum(group.cost, axis=1, dtype=jnp.int32)
     safe = jnp.all(highest_bid <= progress.left[:, None] - spent, axis=0)
     whole = _leading(safe)
     # The first group that might not be covered is looked at one by one; with every group whole, none of it counts.
@@ -126,14 +126,19 @@ def _advance(run: Run, volume: Array, progress: _Progress, width: int) -> _Progr
     rest = _Sums(*(lax.dynamic_index_in_dim(part, at, 1, keepdims=False) for part in own))
     bid = lax.dynamic_slice_in_dim(window.bid, at * GROUP, GROUP, axis=1)
     spent_before = lax.dynamic_index_in_dim(spent - group.cost, at, 1)
-    spent_before = spent_before + jnp.cumsum(rest.cost, axis=1) - rest.cost
+    spent_before = spent_before + jnp.cumsum(rest.cost, axis=1, dtype=jnp.int32) - rest.cost
     covered = jnp.floor(bid).astype(jnp.int32) <= progress.left[:, None] - spent_before
     kept = _leading(jnp.all(covered, axis=0))
     someone_leaves = (whole < groups) & (kept < GROUP)
     leaves = someone_leaves & ~lax.dynamic_index_in_dim(covered, jnp.minimum(kept, GROUP - 1), 1, keepdims=False)
     kept = jnp.where(whole < groups, kept, 0)
     in_whole, in_rest = jnp.arange(groups) < whole, jnp.arange(GROUP) < kept
-    sums = jax.tree.map(lambda a, b: jnp.where(in_whole, a, 0).sum(1) + jnp.where(in_rest, b, 0).sum(1), group, rest)
+    sums = _Sums(
+        *(
+            jnp.where(in_whole, a, 0).sum(1, dtype=jnp.int32) + jnp.where(in_rest, b, 0).sum(1, dtype=jnp.int32)
+            for a, b in zip(group, rest, strict=True)
+        )
+    )
     accounted = whole * GROUP + kept
     counts = jnp.stack([(sums.events >> shift) & (2**_COUNT_BITS - 1) for shift in (0, _COUNT_BITS, 2 * _COUNT_BITS)])
     in_play = jnp.minimum(accounted, volume - progress.start)
