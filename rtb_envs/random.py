@@ -23,6 +23,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from rtb_envs import validation
+
 Generator = Literal["counter", "threefry"]
 GENERATORS: tuple[Generator, ...] = ("counter", "threefry")
 
@@ -88,9 +90,13 @@ class Stream:
     def from_key(cls, key: Array, generator: Generator = "counter") -> Stream:
         """Start a stream from a JAX key: a typed key of any implementation, or raw uint32 key data.
 
-        Keys of more than two words are folded into two by the generator's own hash.
+        Keys of more than two words are folded into two by the generator's own hash. Raises TypeError for what is no
+        key, such as an integer seed.
         """
-        data = jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jnp.asarray(key)
+        is_typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+        if not is_typed and getattr(key, "dtype", None) != jnp.uint32:
+            raise validation.wrong_type("key", "a JAX key, as jax.random.key(seed) gives", key)
+        data = jax.random.key_data(key) if is_typed else jnp.asarray(key)
         word0, word1 = data[..., 0], data[..., 1]
         if data.shape[-1] > 2:
             word0, word1 = _HASHES[generator](word0, word1, data[..., 2], data[..., 3])[:2]

@@ -257,3 +257,9 @@ def test_markets_of_both_generators_have_the_same_averages():
         one, other = (means[generator][name] for generator in GENERATORS)
         z = (one.mean() - other.mean()) / np.sqrt((one.var() + other.var()) / one.size)
         assert abs(z) < Z, name
+
+
+@pytest.mark.parametrize("key", [3, 3.5, np.int64(3), jnp.arange(2), None])
+def test_what_is_no_key_is_refused(key):
+    with pytest.raises(TypeError, match=r"key must be a JAX key, as jax.random.key\(seed\) gives"):
+        Stream.from_key(key)

@@ -28,7 +28,7 @@ def over_instances(curriculum: Curriculum, settings: Settings, learner: LearnerS
     if settings.instances == 0:
         return curriculum
     if not programme_of(settings.env).has_instances:
-        raise ValueError(f"instances must be 0 for env {settings.env!r}, which has none, got {settings.instances}")
+        raise ValueError(f"instances must be 0, as {settings.env} has none, got {settings.instances}")
     sections = (settings.stage1, settings.stage2, settings.stage3)
     if any("instance_seed" in options for options in (settings.env_options, *(one.options for one in sections))):
         raise ValueError(f"instances must be 0 where options name an instance_seed, got {settings.instances}")

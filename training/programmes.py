@@ -42,6 +42,7 @@ PROGRAMMES: dict[str, Programme] = {
     "AdAuction-v0": _BIDDING,
     "AdAuctionDiscrete-v0": _BIDDING,
     "AdAuctionAdjustment-v0": _BIDDING,
+    "AdAuctionBidCurve-v0": _BIDDING,
     "AdPlacement-v0": Programme(
         ad_placement.curriculum_options,
         rules=placement_rules,

@@ -129,9 +129,12 @@ def renderer_of(
 
 
 def check_options(options: dict[str, Any] | None, allowed: tuple[str, ...]) -> None:
-    """Refuse options of ``reset`` other than ``allowed``."""
-    if unknown := sorted(set(options or {}) - set(allowed)):
-        raise ValueError(f"options must hold nothing but {list(allowed)}, got {unknown}")
+    """Refuse options of ``reset`` other than ``allowed``: TypeError for no dictionary, ValueError for another name."""
+    if options is not None and not isinstance(options, dict):
+        raise validation.wrong_type("options", "None or a dictionary", options)
+    if unknown := sorted(map(str, set(options or {}) - set(allowed))):
+        what = f"hold nothing but {', '.join(allowed)}" if allowed else "be None or empty"
+        raise ValueError(f"options must {what}, got {', '.join(unknown)}")
 
 
 def drawn_seed(random: np.random.Generator, lanes: int) -> int:

@@ -209,7 +209,9 @@ def test_a_reset_without_any_seed_draws_its_lane_from_np_random(env):
 
 def test_unknown_reset_options_are_refused(env):
     env.reset(seed=0, options={})
-    with pytest.raises(ValueError, match=r"options must hold nothing but \[\], got \['budget'\]"):
+    with pytest.raises(TypeError, match="options must be None or a dictionary"):
+        env.reset(options=3)
+    with pytest.raises(ValueError, match="options must be None or empty, got budget"):
         env.reset(options={"budget": 3})
 
 

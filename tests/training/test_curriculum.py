@@ -92,7 +92,11 @@ def test_a_curriculum_has_as_many_stages_as_are_asked_for(count):
         ({"stage2": {"options": {"n_ads": 4}}}, ValueError, "parameters' shapes is"),
         ({"env_options": {"n_adds": 4}}, TypeError, "unknown option 'n_adds'; AdAuction takes preset, horizon"),
         ({"env_options": {"n_ads": 0}}, ValueError, r"n_ads must be an integer in \[1, 1000000\], got 0"),
-        ({"env": "RTBEnv-continuous-v0"}, ValueError, "env 'RTBEnv-continuous-v0' has no stages of its own"),
+        (
+            {"env": "RTBEnv-continuous-v0"},
+            ValueError,
+            "stage1.options to stage3.options must be given: RTBEnv",
+        ),
     ],
 )
 def test_stages_that_cannot_be_are_refused(changes, error, message):

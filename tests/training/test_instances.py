@@ -64,7 +64,7 @@ def test_a_learner_trains_in_the_instances():
             {"env_options": {**SMALL, "instance_seed": 3}},
             "instances must be 0 where options name an instance_seed, got 4",
         ),
-        ({"env": "RTBEnv-continuous-v0", "env_options": {}}, "instances must be 0 for env 'RTBEnv-continuous-v0'"),
+        ({"env": "RTBEnv-continuous-v0", "env_options": {}}, "instances must be 0, as RTBEnv-continuous-v0 has none"),
     ],
 )
 def test_instances_that_cannot_be_are_refused(changes, message):
