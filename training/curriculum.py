@@ -83,7 +83,8 @@ def from_settings(settings: Settings) -> Curriculum:
     own = programme_of(settings.env).stages
     if own is None and settings.curriculum > 1 and not all(section.options for section in sections):
         raise ValueError(
-            f"stage1.options to stage{settings.curriculum}.options must be given: {settings.env} has no stages of its own"
+            f"stage1.options to stage{settings.curriculum}.options must be given: {settings.env} has no stages of its"
+            " own"
         )
     envs = [rtb_envs.make(settings.env, **stage_options(settings, number)) for number in range(1, len(sections) + 1)]
     _check_equal_programs(envs)
