@@ -44,6 +44,8 @@ def small():
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def store(request, tmp_path):
     """An empty store."""
+    if request.param == "postgres" and POSTGRES_VARIABLE not in os.environ:
+        pytest.skip(f"{POSTGRES_VARIABLE} names no server; make test-postgres starts one")
     url = str(tmp_path / "market.db") if request.param == "sqlite" else os.environ[POSTGRES_VARIABLE]
     opened = Store(url)
     yield opened

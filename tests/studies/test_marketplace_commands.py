@@ -110,10 +110,12 @@ def test_compare_shows_the_same_tables_in_every_form(ran, tmp_path):
 
 def test_compare_exits_with_1_only_when_twenty_seeds_show_an_invalid_figure(ran, tmp_path):
     document = read_results(ran / "run.json")
-    for market in document["markets"]:
+    of_scenario = {market["scenario"]: market for market in document["markets"]}
+    for market in of_scenario.values():
         market["figures"]["fee_rate"] = 0.01
     for seeds, code in ((19, 0), (20, 1)):
-        document["settings"]["seeds"] = seeds
+        document["settings"] |= {"seed": 0, "seeds": seeds}
+        document["markets"] = [{**market, "seed": n} for market in of_scenario.values() for n in range(seeds)]
         write_results(document, tmp_path / "run.json")
         judged = rtb("compare", tmp_path / "run.json")
         assert judged.exit_code == code

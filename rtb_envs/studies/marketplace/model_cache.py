@@ -7,6 +7,7 @@ from sqlalchemy.engine import Engine
 
 from rtb_envs.studies.marketplace.questions import CACHEABLE, Question
 from rtb_envs.studies.marketplace.schema import METADATA, MODEL_CACHE
+from rtb_envs.studies.marketplace.seals import cache_seal
 
 LIFETIME_HOURS = 24
 
@@ -40,6 +41,7 @@ class ModelCache:
         if not fresh:
             return
         rows = [{"scope": self._scope, "key": k, "hour": h, "answer": a} for (k, h), a in fresh.items()]
+        rows = [{**row, "seal": cache_seal(row)} for row in rows]
         with self._engine.begin() as connection:
             connection.execute(sa.insert(MODEL_CACHE), rows)
         for (key, hour), answer in fresh.items():

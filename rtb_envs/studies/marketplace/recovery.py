@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from typing import Any
 
 from rtb_envs.studies.marketplace.agents import State
@@ -69,14 +67,13 @@ class Replay:
         return {agent: digest(state) for agent, state in self.states().items()}
 
 
-def replay(entries: Iterable[Entry], buyers: int, sellers: int) -> Replay:
-    """The replay of ``entries``."""
-    states = Replay(buyers, sellers)
-    for entry in entries:
-        states.read(entry, json.loads(entry.body))
-    return states
-
-
 def recovery_rate(recovered: dict[str, str], live: dict[str, str]) -> float:
-    """The share of the ``live`` agents whose recovered digest is equal."""
-    return sum(recovered.get(agent) == digest for agent, digest in live.items()) / len(live)
+    """The share of all agents, ``recovered`` or ``live``, of whom both digests are there and equal."""
+    agents = recovered.keys() | live.keys()
+    return 1 - len(unrecovered(recovered, live)) / len(agents)
+
+
+def unrecovered(recovered: dict[str, str], live: dict[str, str]) -> tuple[str, ...]:
+    """The agents of whom a digest is missing or differs, sorted."""
+    agents = recovered.keys() | live.keys()
+    return tuple(sorted(agent for agent in agents if recovered.get(agent) != live.get(agent)))

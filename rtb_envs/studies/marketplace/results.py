@@ -8,9 +8,11 @@ from typing import Any
 
 from rtb_envs.files import write_json
 from rtb_envs.studies.marketplace.audit import Audit, End, audit
+from rtb_envs.studies.marketplace.measures import Measures
+from rtb_envs.studies.marketplace.settings import Settings
 from rtb_envs.studies.marketplace.store import Run, Store
 
-FORMAT = "rtb-envs marketplace results 1"
+FORMAT = "rtb-envs marketplace results 2"
 WALL_CLOCK = "wall_clock"
 """The one part that differs between two runs of the same settings."""
 
@@ -30,7 +32,7 @@ def results_of(run: Run, audits: list[Audit], wall_clock: dict[str, Any]) -> dic
         "format": FORMAT,
         "run": run.name,
         "settings": run.settings,
-        "markets": [_market(one) for one in audits],
+        "markets": [market_of(one) for one in audits],
         WALL_CLOCK: wall_clock,
     }
 
@@ -41,9 +43,9 @@ def markets_of(run: Run) -> list[tuple[str, int]]:
     return [(scenario, seed) for scenario in run.settings["scenarios"] for seed in range(first, first + count)]
 
 
-def expected_ends(results: dict[str, Any]) -> dict[tuple[str, int], End]:
-    """Where each chain ended when the results were written."""
-    return {(m["scenario"], m["seed"]): End(m["entries"], m["head"]) for m in results["markets"]}
+def end_of(market: dict[str, Any]) -> End:
+    """Where a market ended when the results were written."""
+    return End(market["entries"], market["head"], market["seal"])
 
 
 def write_results(results: dict[str, Any], path: Path) -> None:
@@ -62,9 +64,39 @@ def read_results(path: Path) -> dict[str, Any]:
         raise ValueError(
             f"results must be a file written by `rtb market run`, but {path} can not be read: {error}"
         ) from None
+    except RecursionError:
+        results = None
     if not isinstance(results, dict) or results.get("format") != FORMAT:
         raise ValueError(f"results must be a file written by `rtb market run`, got {path}")
+    if (fault := _fault(results)) is not None:
+        raise ValueError(f"results must be a file written by `rtb market run`, but in {path} {fault}")
     return results
+
+
+def _fault(results: dict[str, Any]) -> str | None:
+    """What a document lacks that every use of it reads."""
+    try:
+        settings = Settings.of_fingerprint(results["settings"])
+    except (KeyError, TypeError, ValueError):
+        return "settings are not those of a run"
+    if not isinstance(results.get("run"), str) or not isinstance(results.get(WALL_CLOCK), dict):
+        return f"run and {WALL_CLOCK} are not what they should be"
+    figures = _kinds({**Measures(1).figures("a"), "recovery_rate": 0.0, "decided": 0, "escalated": 0, "refused": 0})
+    like = {"scenario": str, "seed": int, "entries": int, "head": str, "seal": str, "figures": dict}
+    markets = results.get("markets")
+    if not isinstance(markets, list) or not all(isinstance(market, dict) for market in markets):
+        return "markets are not a list of them"
+    seeds = range(settings.seed, settings.seed + settings.seeds)
+    if [(m.get("scenario"), m.get("seed")) for m in markets] != [(s, n) for s in settings.scenarios for n in seeds]:
+        return "markets are not those of the settings"
+    for number, market in enumerate(markets):
+        if _kinds(market) != like or _kinds(market["figures"]) != figures:
+            return f"market {number} is not what it should be"
+    return None
+
+
+def _kinds(document: dict[str, Any]) -> dict[str, type]:
+    return {name: type(value) for name, value in document.items()}
 
 
 def campaign_days(settings: dict[str, Any]) -> int:
@@ -73,12 +105,14 @@ def campaign_days(settings: dict[str, Any]) -> int:
     return int(market["buyers"] * market["campaigns_per_buyer"] * market["days"])
 
 
-def _market(one: Audit) -> dict[str, Any]:
+def market_of(one: Audit) -> dict[str, Any]:
+    """What the document says of a market."""
     figures = {**one.figures, "recovery_rate": one.recovery_rate, **one.decisions}
     return {
         "scenario": one.scenario,
         "seed": one.seed,
         "entries": one.end.count,
         "head": one.end.head,
+        "seal": one.end.seal,
         "figures": figures,
     }

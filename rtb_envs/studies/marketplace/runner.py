@@ -17,6 +17,7 @@ from rtb_envs.envs.marketplace.simulation import compiled_history
 from rtb_envs.studies.marketplace.agents import live_states
 from rtb_envs.studies.marketplace.chain import Chain, canonical, digest, genesis
 from rtb_envs.studies.marketplace.entries import Market, day_entries, opening_entries
+from rtb_envs.studies.marketplace.seals import answers_seal, day_seal
 from rtb_envs.studies.marketplace.settings import Settings
 from rtb_envs.studies.marketplace.store import DayEnd, Store
 from rtb_envs.studies.marketplace.writer import Writer
@@ -113,6 +114,10 @@ class _Scribe:
     ) -> None:
         self._run, self._market, self._config, self._goal = run, market, config, goal
         self._chain = Chain(scenario, seed, genesis(fingerprint))
+        self._seal = self._chain.head
+        self._answers: dict[int, list[tuple[Any, ...]]] = {}
+        for on_day, *answer in store.answers(run, scenario, seed) if fingerprint["model"] is not None else ():
+            self._answers.setdefault(on_day, []).append(tuple(answer))
         self._hours = config.schedule.hours()
         self._states = live_states(market, config)
         self._written = {end.day: end for end, _ in store.days(run, scenario, seed)}
@@ -130,13 +135,14 @@ class _Scribe:
                 chain.append(entry)
                 rows.append({**key, "number": chain.count, **entry._asdict(), "hash": chain.head})
         end = self._end()
+        self._seal = day_seal(self._seal, chain.scenario, chain.seed, end)
         if day in self._written:
             if self._written[day] != end:
                 raise ValueError(
                     f"the store's ledger of scenario {chain.scenario}, seed {chain.seed} differs on day {day}"
                 )
         else:
-            writer.add(rows, {**key, **end._asdict(), "seal": end.seal(chain.scenario, chain.seed)})
+            writer.add(rows, {**key, **end._asdict(), "seal": self._seal})
         return Progress(chain.scenario, chain.seed, day, day in self._written)
 
     def _end(self) -> DayEnd:
@@ -146,4 +152,5 @@ class _Scribe:
         )
         digests = {agent: digest(state) for agent, state in next(self._states).items()}
         place = (self._day, self._chain.count, self._chain.head)
-        return DayEnd(*place, decided, escalated, refused, canonical(digests))
+        answers = answers_seal(self._answers.get(self._day, ()))
+        return DayEnd(*place, decided, escalated, refused, canonical(digests), answers)

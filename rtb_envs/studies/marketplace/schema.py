@@ -15,6 +15,9 @@ RUNS = Table(
     Column("status", String(20), nullable=False, comment="running, stopped or complete"),
     Column("began", Float, nullable=False, comment="seconds since 1970"),
     Column("changed", Float, nullable=False),
+    Column("calls", Integer, nullable=False, comment="of a model"),
+    Column("calls_head", _HASH, nullable=False, comment="end of the chain of these calls"),
+    Column("seal", _HASH, nullable=False, comment="SHA-256 of the row's other fields"),
 )
 
 
@@ -53,7 +56,8 @@ DAYS = Table(
     Column("escalated", Integer, nullable=False, comment="of them passed on by the decision tree"),
     Column("refused", Integer, nullable=False, comment="answers that a budget did not cover"),
     Column("digests", Text, nullable=False, comment="canonical JSON: agent -> digest of its state"),
-    Column("seal", _HASH, nullable=False, comment="SHA-256 of the row's other fields"),
+    Column("answers", _HASH, nullable=False, comment="SHA-256 of the day's rows of answers"),
+    Column("seal", _HASH, nullable=False, comment="SHA-256 of the seal of the day before and the row's other fields"),
 )
 
 ANSWERS = Table(
@@ -87,4 +91,5 @@ MODEL_CACHE = Table(
     Column("key", String(200), primary_key=True),
     Column("hour", Integer, primary_key=True, autoincrement=False, comment="simulated hour of the answer"),
     Column("answer", SmallInteger, nullable=False),
+    Column("seal", _HASH, nullable=False, comment="SHA-256 of the row's other fields"),
 )

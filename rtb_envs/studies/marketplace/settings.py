@@ -111,6 +111,18 @@ class Settings(BaseSettings):
         scenarios = list(self.scenarios)
         return {"market": market, "model": model, "scenarios": scenarios, "seed": self.seed, "seeds": self.seeds}
 
+    @classmethod
+    def of_fingerprint(cls, fingerprint: dict[str, Any]) -> Settings:
+        """Settings that have this ``fingerprint``. Raises ValueError, KeyError or TypeError where none have."""
+        market, model = dict(fingerprint["market"]), fingerprint["model"]
+        parties = {name: market.pop(name) for name in PARTIES}
+        asked = {} if model is None else {"agent_model": model["agent"], "max_iterations": model["rounds"]}
+        names = {name: fingerprint[name] for name in ("scenarios", "seed", "seeds")}
+        settings = cls(**parties, **asked, **names, market=market, mock_llm=model is None)
+        if settings.fingerprint() != fingerprint:
+            raise ValueError("settings have another fingerprint")
+        return settings
+
 
 def load_settings(path: Path | None = None, **flags: Any) -> Settings:
     """Settings of the YAML file at ``path``, if any, the environment, and those ``flags`` that are not None."""

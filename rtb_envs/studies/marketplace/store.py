@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from rtb_envs.studies.marketplace.chain import Entry, canonical, digest
-from rtb_envs.studies.marketplace.schema import ANSWERS, DAYS, ENTRIES, METADATA, MODEL_CALLS, RUNS
+from rtb_envs.studies.marketplace.chain import Entry, canonical
+from rtb_envs.studies.marketplace.schema import ANSWERS, DAYS, ENTRIES, METADATA, MODEL_CACHE, MODEL_CALLS, RUNS
+from rtb_envs.studies.marketplace.seals import NO_CALLS, cache_faults, next_call, run_faults, run_seal
 
 ROWS_AT_ONCE = 5_000
 CALLS_OF_A_LATENCY = 100
@@ -41,10 +42,8 @@ class DayEnd(NamedTuple):
     refused: int
     digests: str
     """Canonical JSON: agent -> digest of its state."""
-
-    def seal(self, scenario: str, seed: int) -> str:
-        """The hash of these fields."""
-        return digest([scenario, seed, *self])
+    answers: str
+    """Seal of the day's answers."""
 
 
 class Store:
@@ -79,20 +78,31 @@ class Store:
         with self.engine.begin() as connection:
             if known is None:
                 row = {"run": run, "settings": canonical(settings), "status": "running", "began": now, "changed": now}
-                connection.execute(sa.insert(RUNS), row)
+                row |= {"calls": 0, "calls_head": NO_CALLS}
+                connection.execute(sa.insert(RUNS), {**row, "seal": run_seal(row)})
             else:
-                connection.execute(_status_of(run, "running"))
+                _change(connection, run, status="running")
 
     def set_status(self, run: str, status: str) -> None:
         """Note that ``run`` is "running", "stopped" or "complete"."""
         with self.engine.begin() as connection:
-            connection.execute(_status_of(run, status))
+            _change(connection, run, status=status)
 
     def runs(self) -> list[Run]:
         """Every run, the latest change first."""
         with self.engine.connect() as connection:
             rows = connection.execute(sa.select(RUNS).order_by(RUNS.c.changed.desc(), RUNS.c.run)).all()
-        return [Run(row.run, json.loads(row.settings), row.status, row.began, row.changed) for row in rows]
+        return [Run(row.run, _read(row.settings), row.status, row.began, row.changed) for row in rows]
+
+    def row_faults(self, run: str) -> list[str]:
+        """What is wrong with the row of ``run``, with its calls of a model, and with the kept answers of models."""
+        with self.engine.connect() as connection:
+            row = connection.execute(sa.select(RUNS).where(RUNS.c.run == run)).mappings().one()
+            calls = sa.select(MODEL_CALLS).where(MODEL_CALLS.c.run == run).order_by(MODEL_CALLS.c.id)
+            found = run_faults(
+                dict(row), _read(row["settings"]), [dict(call) for call in connection.execute(calls).mappings()]
+            )
+            return found + cache_faults(dict(kept) for kept in connection.execute(sa.select(MODEL_CACHE)).mappings())
 
     def find_run(self, run: str) -> Run | None:
         """The run of that name, or None."""
@@ -105,7 +115,7 @@ class Store:
                 connection.execute(sa.insert(ENTRIES), entries[first : first + ROWS_AT_ONCE])
             if days:
                 connection.execute(sa.insert(DAYS), days)
-                connection.execute(_status_of(run, "running"))
+                _change(connection, run, status="running")
 
     def write_answers(self, rows: Sequence[dict[str, Any]]) -> None:
         """Add rows of ``answers`` in one transaction."""
@@ -163,6 +173,9 @@ class Store:
         """Add a row of ``model_calls``."""
         with self.engine.begin() as connection:
             connection.execute(sa.insert(MODEL_CALLS), row)
+            query = sa.select(RUNS.c.calls, RUNS.c.calls_head).where(RUNS.c.run == row["run"])
+            calls, head = connection.execute(query).one()
+            _change(connection, row["run"], calls=calls + 1, calls_head=next_call(head, row))
 
     def model_seconds(self, run: str) -> float | None:
         """Mean seconds of the last calls of a model; None where there were none."""
@@ -191,6 +204,15 @@ def engine_url(url: str | os.PathLike[str]) -> sa.URL:
     return parsed.set(drivername="postgresql+psycopg") if parsed.drivername in ("postgresql", "postgres") else parsed
 
 
+def _read(settings: Any) -> dict[str, Any]:
+    """A run's settings; empty where they can not be read, as nobody's are."""
+    try:
+        read = json.loads(settings)
+    except (ValueError, TypeError, RecursionError):
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
 def _shown(url: str | os.PathLike[str]) -> str:
     """``url`` without its password."""
     return repr(engine_url(url).render_as_string(hide_password=True))
@@ -209,5 +231,8 @@ def _market(table: sa.Table, run: str, scenario: str, seed: int) -> tuple[sa.Col
     return table.c.run == run, table.c.scenario == scenario, table.c.seed == seed
 
 
-def _status_of(run: str, status: str) -> sa.Update:
-    return sa.update(RUNS).where(RUNS.c.run == run).values(status=status, changed=time.time())
+def _change(connection: sa.Connection, run: str, **fields: Any) -> None:
+    """Change fields of a run's row, with its time and seal."""
+    old = connection.execute(sa.select(RUNS).where(RUNS.c.run == run)).mappings().one()
+    row = {**old, **fields, "changed": time.time()}
+    connection.execute(sa.update(RUNS).where(RUNS.c.run == run).values({**row, "seal": run_seal(row)}))

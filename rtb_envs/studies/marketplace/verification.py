@@ -6,27 +6,40 @@ from pathlib import Path
 
 from rtb_envs.studies.marketplace.audit import audit
 from rtb_envs.studies.marketplace.entries import buyer_name, seller_name
-from rtb_envs.studies.marketplace.results import expected_ends, markets_of, read_results
+from rtb_envs.studies.marketplace.results import end_of, market_of, markets_of, read_results
 from rtb_envs.studies.marketplace.store import Run, Store
 
 
 def verify_run(store: Store, run: Run, results: Path | None = None) -> tuple[int, list[str]]:
     """How many entries were read, and what is wrong, a sentence each.
 
-    Without ``results`` a market that has not been written to its end is no fault; with them it is.
+    With ``results`` every market must have ended as they say, and measure what they say; without them a market that
+    has not been written to its end is no fault. Wall-clock times and costs of a model in the results are not covered.
     """
-    ends = {} if results is None else expected_ends(read_results(results))
+    written = None if results is None else read_results(results)
+    problems = store.row_faults(run.name)
+    if any("settings" in problem for problem in problems):
+        return 0, problems  # nothing else can be understood
     markets = markets_of(run)
+    told = {} if written is None else {(m["scenario"], m["seed"]): m for m in written["markets"]}
+    if written is not None and (written["run"], written["settings"]) != (run.name, run.settings):
+        problems.append(f"the results are those of another run, {written['run']!r}")
     strange = store.entry_markets(run.name) - set(markets)
-    problems = [f"scenario {scenario}, seed {seed} does not belong to the run" for scenario, seed in sorted(strange)]
-    problems += [f"scenario {s}, seed {n} is in the results but not in the run" for s, n in ends.keys() - set(markets)]
+    problems += [f"scenario {s}, seed {n} does not belong to the run" for s, n in sorted(strange, key=str)]
+    problems += [f"scenario {s}, seed {n} is in the results but not in the run" for s, n in told.keys() - set(markets)]
+    if written is not None:
+        problems += [f"scenario {s}, seed {n} is not in the results" for s, n in set(markets) - told.keys()]
     count = 0
     for scenario, seed in markets:
-        seen = audit(store, run, scenario, seed, ends.get((scenario, seed)))
+        expected = told.get((scenario, seed))
+        seen = audit(store, run, scenario, seed, None if expected is None else end_of(expected))
         count += seen.end.count
-        problems += [f"scenario {scenario}, seed {seed}: {problem}" for problem in seen.problems]
+        found = list(seen.problems)
+        if not found and expected is not None and market_of(seen) != expected:
+            found.append("the figures in the results are not those of the rows")
         if run.status == "complete" and seen.days < run.settings["market"]["days"]:
-            problems.append(f"scenario {scenario}, seed {seed}: only {seen.days} days of a complete run are there")
+            found.append(f"only {seen.days} days of a complete run are there")
+        problems += [f"scenario {scenario}, seed {seed}: {problem}" for problem in found]
     return count, problems
 
 
