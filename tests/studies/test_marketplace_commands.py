@@ -1,16 +1,21 @@
 """``rtb market`` as a person uses it."""
 
+import contextlib
 import json
 import re
+import subprocess
+import sys
+import time
 
 import polars
 import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from rtb_envs.cli import app
+from rtb_envs.cli import STOPPED, app
 from rtb_envs.studies.marketplace.results import measure, read_results, write_results
 from rtb_envs.studies.marketplace.schema import ENTRIES
+from rtb_envs.studies.marketplace.settings import load_settings
 from rtb_envs.studies.marketplace.store import Store
 from rtb_envs.studies.marketplace.tables import FIGURES
 
@@ -196,3 +201,96 @@ def test_reset_removes_a_run_and_asks_first(small, tmp_path):
     assert rtb("reset", "--run", "one", "--db", tmp_path / "market.db", "--yes").exit_code == 0
     assert [run.name for run in store.runs()] == ["two"]
     store.close()
+
+
+QUICK = ("--scenario", "a", "--days", 1, "--buyers", 1, "--sellers", 1)
+
+
+@pytest.mark.parametrize("name", ["market.db", "run.html", "run.log", "run"])
+def test_results_never_take_the_place_of_the_store_or_of_what_lies_beside_them(name, tmp_path):
+    (tmp_path / name).write_text("kept")
+    refused = rtb("run", *QUICK, "--output", tmp_path / name)
+    assert refused.exit_code == 2
+    assert "output must end in .json and be another file than the store" in refused.stderr
+    assert (tmp_path / name).read_text() == "kept"
+
+
+def test_a_store_beside_the_results_under_their_name_is_refused(tmp_path):
+    refused = rtb("run", *QUICK, "--output", tmp_path / "run.json", "--db", tmp_path / "run.html")
+    assert (refused.exit_code, list(tmp_path.iterdir())) == (2, [])
+
+
+def test_what_can_not_be_written_is_told_in_a_line(ran, tmp_path):
+    (tmp_path / "file").write_text("")
+    below = tmp_path / "file" / "run"
+    for arguments in (
+        ("run", *QUICK, "--output", below.with_suffix(".json")),
+        ("compare", ran / "run.json", "--output", below),
+        ("article", ran / "run.json", "--output", below),
+        ("export", "--run", "run", "--db", ran / "market.db", "--output", below.with_suffix(".csv")),
+    ):
+        refused = rtb(*arguments)
+        assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1), arguments
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", "\x00"])
+def test_a_configuration_that_is_no_mapping_is_refused(text, tmp_path):
+    (tmp_path / "settings.yaml").write_text(text)
+    refused = rtb("run", "--config", tmp_path / "settings.yaml", "--output", tmp_path / "run.json")
+    assert refused.exit_code == 2
+    assert "settings.yaml" in refused.stderr
+
+
+@pytest.mark.parametrize("keep", [0, 1, 2])
+def test_results_that_lack_something_are_refused_in_a_line(ran, tmp_path, keep):
+    document = json.loads((ran / "run.json").read_text())
+    broken = [{**document, "markets": [{}]}, {**document, "settings": {}}, {**document, "wall_clock": 3}][keep]
+    (tmp_path / "run.json").write_text(json.dumps(broken))
+    for command in ("compare", "article"):
+        refused = rtb(command, tmp_path / "run.json")
+        assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+
+
+def test_scenarios_of_the_environment_are_separated_by_commas(monkeypatch):
+    monkeypatch.setenv("RTB_SCENARIOS", "C,a")
+    assert load_settings().scenarios == ("a", "c")
+
+
+def test_looking_at_a_store_neither_makes_nor_changes_it(ran, tmp_path):
+    for command in (("status", "run"), ("verify", "--run", "run"), ("test-recovery", "--run", "run")):
+        refused = rtb(*command, "--db", tmp_path / "none.db")
+        assert (refused.exit_code, list(tmp_path.iterdir())) == (2, [])
+    copy = tmp_path / "store"
+    copy.mkdir()
+    (copy / "market.db").write_bytes((ran / "market.db").read_bytes())
+    (copy / "market.db").chmod(0o444)
+    copy.chmod(0o555)
+    before = (copy / "market.db").read_bytes()
+    assert rtb("verify", "--run", "run", "--db", copy / "market.db").exit_code == 0
+    copy.chmod(0o755)
+    assert (copy / "market.db").read_bytes() == before
+
+
+def test_a_termination_stops_a_run_as_ctrl_c_does_and_it_goes_on_later(tmp_path):
+    output = tmp_path / "run.json"
+    command = [sys.executable, "-m", "rtb_envs.cli", "market", "run", *map(str, QUICK[:2]), "--days", "30"]
+    command += ["--output", str(output), "--acceleration", "86400"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not _days_written(tmp_path / "market.db"):
+        time.sleep(0.2)
+    process.terminate()
+    time.sleep(0.01)
+    process.terminate()
+    assert process.wait(60) == STOPPED
+    assert "Traceback" not in process.stderr.read()
+    with contextlib.closing(Store(tmp_path / "market.db", read_only=True)) as store:
+        assert store.find_run("run").status == "stopped"
+        assert 0 < store.progress("run")["a", 0] < 30
+
+
+def _days_written(path):
+    if not path.exists():
+        return False
+    with contextlib.closing(Store(path, read_only=True)) as store, contextlib.suppress(sa.exc.OperationalError):
+        return bool(store.progress("run"))

@@ -1,8 +1,11 @@
 """Ledger and store: what is written is the same every time, whatever interrupts it, and runs are kept apart."""
 
+import contextlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import sqlalchemy as sa
 
 from rtb_envs.studies.marketplace.audit import audit
 from rtb_envs.studies.marketplace.chain import Chain, Entry, canonical, genesis
@@ -127,4 +130,45 @@ def test_money_is_conserved_and_every_deal_counted_once_in_the_rows(small, store
 def test_a_database_that_can_not_be_opened_is_named_without_its_password():
     with pytest.raises(ValueError, match="db must be the path of an SQLite file or a database URL") as error:
         Store("nosuch://user:secret@host/base")
+    assert "secret" not in str(error.value)
+
+
+def test_two_that_write_the_same_run_at_once_are_told_and_the_ledger_stays_whole(small, store):
+    settings = small.settings.model_copy(update={"seeds": 1})
+    url = store.url.render_as_string(hide_password=False)
+    told = []
+
+    def other(progress):
+        if not told:  # the run is under way, and nothing of it is written yet
+            with contextlib.closing(Store(url)) as second:
+                told.append(small.run(second, "both", settings).status)
+
+    with pytest.raises(ValueError, match="run 'both' is being written by another process"):
+        small.run(store, "both", settings, other)
+    assert told == ["complete"]
+    assert verify_run(store, store.find_run("both"))[1] == []
+
+
+def test_stores_that_are_made_at_the_same_moment_are_one(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        stores = list(pool.map(lambda _: Store(tmp_path / "market.db"), range(8)))
+    assert [store.runs() for store in stores] == [[]] * 8
+    for store in stores:
+        store.close()
+
+
+def test_sqlite_writes_ahead_so_that_readers_never_wait(tmp_path):
+    with contextlib.closing(Store(tmp_path / "market.db")) as store, store.engine.connect() as connection:
+        assert connection.execute(sa.text("PRAGMA journal_mode")).scalar() == "wal"
+
+
+@pytest.mark.parametrize("url", [":memory:", "sqlite://", "sqlite:///:memory:", ""])
+def test_a_store_that_ends_with_the_run_is_refused(url):
+    with pytest.raises(ValueError, match="db must be a file or a server that outlives the run"):
+        Store(url)
+
+
+def test_a_url_that_is_none_is_refused_without_being_repeated():
+    with pytest.raises(ValueError, match="a URL of neither kind") as error:
+        Store("post gres://me:secret@nowhere:x/db")
     assert "secret" not in str(error.value)

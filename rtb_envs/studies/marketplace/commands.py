@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,11 +19,18 @@ from rtb_envs.cli import STOPPED, need_extra, refuse
 need_extra("studies", "sqlalchemy", "plotly", "pydantic_settings", "yaml", "psutil")
 
 from pydantic import ValidationError  # noqa: E402
-from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
 
 from rtb_envs.files import write_text  # noqa: E402
 from rtb_envs.studies.marketplace import inspection  # noqa: E402
-from rtb_envs.studies.marketplace.locating import DB, RESULTS, opened, settings_errors, store_url  # noqa: E402
+from rtb_envs.studies.marketplace.locating import (  # noqa: E402
+    DB,
+    RESULTS,
+    STORE_ERRORS,
+    described,
+    opened,
+    settings_errors,
+    store_url,
+)
 from rtb_envs.studies.marketplace.results import read_results, write_results  # noqa: E402
 from rtb_envs.studies.marketplace.settings import Settings, load_settings  # noqa: E402
 from rtb_envs.studies.marketplace.validity import is_judged  # noqa: E402
@@ -61,32 +72,35 @@ def run(
         raise refuse(*settings_errors(error)) from None
     except ValueError as error:
         raise refuse(error) from None
-    output.parent.mkdir(parents=True, exist_ok=True)
-    _log_to(output.with_suffix(".log"))
+    store = settings.db or store_url(None, output)
+    if output.suffix != ".json" or Path(store) in (output, output.with_suffix(".html"), output.with_suffix(".log")):
+        raise refuse(f"output must end in .json and be another file than the store, got {str(output)!r}")
     try:
-        results = _run(settings, output)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        _log_to(output.with_suffix(".log"))
+        with _stopping_in_order():
+            _run(settings, output)
     except KeyboardInterrupt:
         logging.info("stopped by the user")
         typer.echo("stopped: the same command goes on from here", err=True)
         raise typer.Exit(STOPPED) from None
-    except (ValueError, SQLAlchemyError) as error:
-        logging.error("refused: %s", error)
-        raise refuse(error) from None
-    write_results(results, output)
-    from rtb_envs.studies.marketplace.comparison import page
-
-    page(results).write(output.with_suffix(".html"))
+    except STORE_ERRORS as error:
+        logging.error("refused: %s", described(error))
+        raise refuse(described(error)) from None
     logging.info("results written to %s", output)
     typer.echo(f"results: {output}\ndashboard: {output.with_suffix('.html')}")
 
 
-def _run(settings: Settings, output: Path) -> dict[str, Any]:
+def _run(settings: Settings, output: Path) -> None:
+    from rtb_envs.studies.marketplace.comparison import page
     from rtb_envs.studies.marketplace.whole_run import whole_run
 
     name = output.stem
     with opened(settings.db or store_url(None, output)) as store:
         logging.info("run %r: %s", name, settings.fingerprint())
-        return whole_run(settings, store, name, dashboard=output.with_suffix(".html") if settings.watch else None)
+        results = whole_run(settings, store, name, dashboard=output.with_suffix(".html") if settings.watch else None)
+    write_results(results, output)
+    page(results).write(output.with_suffix(".html"))
 
 
 @app.command()
@@ -107,11 +121,7 @@ def compare(
         text = comparison.page(document).html()
     else:
         text = comparison.markdown(document) if format == "markdown" else comparison.as_json(document)
-    if output is None:
-        sys.stdout.write(text)
-    else:
-        write_text(output, text)
-        typer.echo(f"comparison: {output}")
+    _say("comparison", text, output)
     invalid = [verdict.title for verdict in verdicts(document) if verdict.verdict == "invalid"]
     if invalid and is_judged(document["settings"]["seeds"]):
         typer.echo(f"invalid: {', '.join(invalid)}", err=True)
@@ -130,11 +140,7 @@ def article(
         text = article_of(read_results(results))
     except ValueError as error:
         raise refuse(error) from None
-    if output is None:
-        sys.stdout.write(text)
-    else:
-        write_text(output, text)
-        typer.echo(f"article: {output}")
+    _say("article", text, output)
 
 
 @app.command()
@@ -149,10 +155,10 @@ def export(
     if output.suffix not in (".csv", ".parquet"):
         raise refuse(f"output must end in .csv or .parquet, got {str(output)!r}")
     try:
-        with opened(store_url(db)) as store:
+        with opened(store_url(db), read_only=True) as store:
             rows = export_days(store, inspection.known_run(store, run), output)
-    except (ValueError, SQLAlchemyError) as error:
-        raise refuse(error) from None
+    except STORE_ERRORS as error:
+        raise refuse(described(error)) from None
     typer.echo(f"{rows} rows: {output}")
 
 
@@ -171,8 +177,38 @@ def reset(
             if not yes and not typer.confirm(f"remove {what} from the store?"):
                 raise typer.Exit(1)
             typer.echo(f"runs removed: {store.delete(run)}")
-    except (ValueError, SQLAlchemyError) as error:
-        raise refuse(error) from None
+    except STORE_ERRORS as error:
+        raise refuse(described(error)) from None
+
+
+def _say(what: str, text: str, output: Path | None) -> None:
+    """Write ``text`` to the screen or to a file."""
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        write_text(output, text)
+    except OSError as error:
+        raise refuse(f"output can not be written: {error}") from None
+    typer.echo(f"{what}: {output}")
+
+
+@contextlib.contextmanager
+def _stopping_in_order() -> Iterator[None]:
+    """Have Ctrl-C and a termination stop what runs inside once; while it then writes what it has, further ones wait."""
+
+    def stop(signum: int, frame: object) -> None:
+        for name in before:
+            signal.signal(name, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    names = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    before = {name: signal.signal(name, stop) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 def _log_to(path: Path) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 from pydantic import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 
-from rtb_envs.studies.marketplace.locating import opened, settings_errors
+from rtb_envs.studies.marketplace.locating import STORE_ERRORS, described, opened, settings_errors
 from rtb_envs.studies.marketplace.settings import load_settings
 from rtb_envs.studies.marketplace.store import Run, Store
 
@@ -55,8 +54,8 @@ def faults(db: str, config: Path | None, *, real_llm: bool) -> list[str]:
     try:
         with opened(db) as store:
             store.query_seconds()
-    except (ValueError, OSError, SQLAlchemyError) as error:
-        found.append(f"db can not be used: {str(error).splitlines()[0]}")
+    except STORE_ERRORS as error:
+        found.append(f"db can not be used: {described(error)}")
     if real_llm:
         from rtb_envs.studies.marketplace.model_client import client_fault
 

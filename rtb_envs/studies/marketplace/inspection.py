@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
 from rtb_envs.cli import refuse
 from rtb_envs.envs.marketplace.config import Scenario
-from rtb_envs.studies.marketplace.locating import DB, opened, store_url
+from rtb_envs.studies.marketplace.locating import DB, STORE_ERRORS, described, opened, store_url
 from rtb_envs.studies.marketplace.store import Run, Store
 
 BAD = 1
@@ -40,11 +39,11 @@ def status(run: Annotated[str, typer.Argument(help="The run's name.")], db: DB =
     from rtb_envs.studies.marketplace.health import status_lines
 
     try:
-        with opened(store_url(db)) as store:
+        with opened(store_url(db), read_only=True) as store:
             for line in status_lines(store, known_run(store, run)):
                 typer.echo(line)
-    except (ValueError, SQLAlchemyError) as error:
-        raise refuse(error) from None
+    except STORE_ERRORS as error:
+        raise refuse(described(error)) from None
 
 
 def check(
@@ -70,10 +69,10 @@ def verify(
     from rtb_envs.studies.marketplace.verification import verify_run
 
     try:
-        with opened(store_url(db)) as store:
+        with opened(store_url(db), read_only=True) as store:
             count, problems = verify_run(store, known_run(store, run), results)
-    except (ValueError, SQLAlchemyError) as error:
-        raise refuse(error) from None
+    except STORE_ERRORS as error:
+        raise refuse(described(error)) from None
     for problem in problems:
         typer.echo(f"fault: {problem}", err=True)
     if problems:
@@ -115,10 +114,10 @@ def try_recovery(
     from rtb_envs.studies.marketplace.verification import recover_run
 
     try:
-        with opened(store_url(db)) as store:
+        with opened(store_url(db), read_only=True) as store:
             recovered = recover_run(store, known_run(store, run), agent, seed)
-    except (ValueError, SQLAlchemyError) as error:
-        raise refuse(error) from None
+    except STORE_ERRORS as error:
+        raise refuse(described(error)) from None
     for name, at_seed, equal in recovered:
         typer.echo(
             f"{name}, seed {at_seed}: " + ("recovered, digest equal" if equal else "NOT recovered, digest differs")

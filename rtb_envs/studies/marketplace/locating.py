@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from rtb_envs.studies.marketplace.store import Store
 
@@ -22,10 +23,20 @@ def store_url(db: str | None, results: Path = RESULTS) -> str:
     return str(results.parent / STORE_NAME) if db is None else db
 
 
+STORE_ERRORS = (ValueError, OSError, SQLAlchemyError)
+"""What a store that can not be used, or a file that can not be written, raises."""
+
+
+def described(error: Exception) -> str:
+    """An error in one line, without the statement that a database was given."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return next(iter(str(cause).strip().splitlines()), type(cause).__name__)
+
+
 @contextlib.contextmanager
-def opened(url: str) -> Iterator[Store]:
+def opened(url: str, *, read_only: bool = False) -> Iterator[Store]:
     """The store at ``url``, closed in the end."""
-    store = Store(url)
+    store = Store(url, read_only=read_only)
     try:
         yield store
     finally:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import yaml
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
 
 from rtb_envs.envs.marketplace.config import MAX_BUYERS, MAX_DAYS, MAX_SELLERS, SCENARIOS
 from rtb_envs.envs.marketplace.options import Options, option_names
@@ -20,7 +27,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="RTB_", extra="forbid", frozen=True)
 
-    scenarios: tuple[str, ...] = SCENARIOS
+    scenarios: Annotated[tuple[str, ...], NoDecode] = SCENARIOS
     days: int = Field(30, ge=1, le=MAX_DAYS)
     buyers: int = Field(5, ge=1, le=MAX_BUYERS)
     sellers: int = Field(5, ge=1, le=MAX_SELLERS)
@@ -32,8 +39,8 @@ class Settings(BaseSettings):
     """An SQLite file or a database URL; None is market.db beside the results."""
     db_async_writes: bool = True
     db_batch_entries: int = Field(10_000, ge=1, le=1_000_000)
-    time_acceleration: float | None = Field(None, gt=0)
-    """Simulated over real time; None does not wait."""
+    time_acceleration: float | None = Field(None, ge=1)
+    """Simulated over real time, at least 1; None does not wait."""
     watch: bool = False
     mock_llm: bool = True
     """Whether rules stand for the language model."""
@@ -125,10 +132,20 @@ class Settings(BaseSettings):
 
 
 def load_settings(path: Path | None = None, **flags: Any) -> Settings:
-    """Settings of the YAML file at ``path``, if any, the environment, and those ``flags`` that are not None."""
+    """Settings of the YAML file at ``path``, if any, the environment, and those ``flags`` that are not None.
+
+    Raises pydantic's ValidationError for wrong settings and ValueError for a file that holds none.
+    """
     given = {name: value for name, value in flags.items() if value is not None}
     if path is None:
         return Settings(**given)
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"config {path} can not be read as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content or {}, dict):
+        raise ValueError(f"config {path} must hold settings as name: value, got {str(content)[:40]!r}")
 
     class FromFile(Settings):
         model_config = SettingsConfigDict(yaml_file=path)

@@ -49,22 +49,29 @@ class DayEnd(NamedTuple):
 class Store:
     """Runs, their entries and days. Whatever belongs together is written in one transaction.
 
-    ``url`` is an SQLAlchemy URL, or the path of an SQLite file, which is made with its folder. Raises ValueError for
-    a URL that can not be used.
+    ``url`` is an SQLAlchemy URL, or the path of an SQLite file, which is made with its folder. One that is opened for
+    reading only is neither made nor changed. Raises ValueError for a URL that can not be used, or read.
     """
 
-    def __init__(self, url: str | os.PathLike[str]) -> None:
+    def __init__(self, url: str | os.PathLike[str], *, read_only: bool = False) -> None:
         self.url = engine_url(url)
+        in_file = self.url.get_backend_name() == "sqlite"
+        if in_file and read_only and not Path(self.url.database or "").is_file():
+            raise ValueError(f"db must be a store that is there, got {_shown(url)}")
         try:
-            self.engine: Engine = sa.create_engine(self.url)
+            self.engine: Engine = sa.create_engine(_reading(self.url) if in_file and read_only else self.url)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
             allowed = "the path of an SQLite file or a database URL"
             raise ValueError(f"db must be {allowed}, got {_shown(url)}: {error}") from None
-        if self.url.get_backend_name() == "sqlite":
-            if self.url.database:
-                Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        if read_only:
+            return
+        if in_file:
+            Path(self.url.database or "").parent.mkdir(parents=True, exist_ok=True)
             sa.event.listen(self.engine, "connect", _tune_sqlite)
-        METADATA.create_all(self.engine)
+        try:
+            METADATA.create_all(self.engine)
+        except (sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.IntegrityError):
+            METADATA.create_all(self.engine)  # another process may have made a table after it was looked for
 
     def close(self) -> None:
         """Give back every connection."""
@@ -109,13 +116,16 @@ class Store:
         return next((known for known in self.runs() if known.name == run), None)
 
     def write(self, run: str, entries: Sequence[dict[str, Any]], days: Sequence[dict[str, Any]]) -> None:
-        """Add rows of ``entries`` and ``days`` in one transaction."""
-        with self.engine.begin() as connection:
-            for first in range(0, len(entries), ROWS_AT_ONCE):
-                connection.execute(sa.insert(ENTRIES), entries[first : first + ROWS_AT_ONCE])
-            if days:
-                connection.execute(sa.insert(DAYS), days)
-                _change(connection, run, status="running")
+        """Add rows of ``entries`` and ``days`` in one transaction; ValueError if they are there already."""
+        try:
+            with self.engine.begin() as connection:
+                for first in range(0, len(entries), ROWS_AT_ONCE):
+                    connection.execute(sa.insert(ENTRIES), entries[first : first + ROWS_AT_ONCE])
+                if days:
+                    connection.execute(sa.insert(DAYS), days)
+                    _change(connection, run, status="running")
+        except sa.exc.IntegrityError:
+            raise ValueError(f"run {run!r} is being written by another process: wait for it, and try again") from None
 
     def write_answers(self, rows: Sequence[dict[str, Any]]) -> None:
         """Add rows of ``answers`` in one transaction."""
@@ -195,12 +205,13 @@ class Store:
 def engine_url(url: str | os.PathLike[str]) -> sa.URL:
     """``url`` as SQLAlchemy's; what has no scheme is the path of an SQLite file."""
     text = os.fspath(url)
-    if "://" not in text:
-        return sa.URL.create("sqlite", database=text)
     try:
-        parsed = sa.make_url(text)
-    except sa.exc.ArgumentError as error:
-        raise ValueError(f"db must be the path of an SQLite file or a database URL: {error}") from None
+        parsed = sa.make_url(text) if "://" in text else sa.URL.create("sqlite", database=text)
+    except (sa.exc.ArgumentError, ValueError):
+        # The text is not repeated: it may hold a password.
+        raise ValueError("db must be the path of an SQLite file or a database URL, got a URL of neither kind") from None
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise ValueError(f"db must be a file or a server that outlives the run, got {text!r}")
     return parsed.set(drivername="postgresql+psycopg") if parsed.drivername in ("postgresql", "postgres") else parsed
 
 
@@ -216,6 +227,14 @@ def _read(settings: Any) -> dict[str, Any]:
 def _shown(url: str | os.PathLike[str]) -> str:
     """``url`` without its password."""
     return repr(engine_url(url).render_as_string(hide_password=True))
+
+
+def _reading(url: sa.URL) -> sa.URL:
+    """An SQLite file that is only read; where its folder can not be written, as one that nobody else changes."""
+    assert url.database is not None
+    folder = Path(url.database).resolve().parent
+    query = {"mode": "ro", "uri": "true", **({} if os.access(folder, os.W_OK) else {"immutable": "1"})}
+    return url.set(database=f"file:{url.database}", query=query)
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:
