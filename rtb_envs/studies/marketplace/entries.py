@@ -17,9 +17,13 @@ from rtb_envs.studies.marketplace.chain import Entry
 
 CLAIMS = ("true", "uncounted", "stands", "corrected", "stopped")
 """What becomes of claims, in the order of ``settlement.TRUE`` and so on."""
-KINDS = ("campaign", "context_rot", "bid_request", "bid_response", "deal", "delivery", "settlement")
+FALSE_CLAIMS = ("stands", "corrected", "stopped")
+"""What becomes of claims that are more than 1 % off."""
+SEVERITIES = ("minor", "moderate", "severe")
+"""Of false claims: less than 5 % off, less than 20 %, or more; an invented history is wholly false."""
+_SEVERITY_BOUNDS = (500, 2_000)
 
-_PACKAGE_FIELDS = ("seller", "channel", "impressions", "floor_cpm", "target_cpm", "claim_kind")
+_PACKAGE_FIELDS = ("seller", "channel", "impressions", "floor_cpm", "target_cpm", "claim_kind", "claim_error")
 _TRADE_FIELDS = (
     *("status", "campaign", "price_cpm", "charge", "payout", "fee", "overpaid", "delivered"),
     *("claim", "reconciliation", "decided"),
@@ -55,6 +59,11 @@ def package_name(day: int, index: int) -> str:
     return f"{day:03d}-{index:05d}"
 
 
+def severity(claim: str, error: int) -> str:
+    """How far off a ``claim`` is by an ``error`` in parts of 10,000; "none" if it is not counted as false."""
+    return SEVERITIES[sum(error >= bound for bound in _SEVERITY_BOUNDS)] if claim in FALSE_CLAIMS else "none"
+
+
 def opening_entries(accounts: Accounts, goal: int, config: Config) -> Iterator[Entry]:
     """What every campaign starts with."""
     channels, budgets = np.asarray(accounts.channel).tolist(), np.asarray(accounts.budget).tolist()
@@ -81,7 +90,7 @@ def day_entries(market: Market, day: int, hours: list[int], config: Config) -> I
 
 
 def _package_entries(day: int, index: int, hour: int, row: tuple[Any, ...], config: Config) -> Iterator[Entry]:
-    seller, channel, impressions, floor, target, kind, *traded = row
+    seller, channel, impressions, floor, target, kind, error, *traded = row
     status, campaign, price, charge, payout, fee, overpaid, delivered, claim, reconciliation, decided = traded
     if status == NOT_OFFERED:
         return
@@ -94,7 +103,8 @@ def _package_entries(day: int, index: int, hour: int, row: tuple[Any, ...], conf
     response = f'{{"asked":{decided},{bought}"cpm":{price},"package":"{name}"}}'
     yield Entry(day, hour, "bid_response", buys, sells, response)
     claimed = f'"claim":"{CLAIMS[claim]}","claim_kind":"{CLAIM_KINDS[kind]}"'
-    yield Entry(day, hour, "deal", buys, sells, f'{{{bought}{claimed},"cpm":{price},"package":"{name}"}}')
+    deal = f'{bought}{claimed},"cpm":{price},"package":"{name}","severity":"{severity(CLAIMS[claim], error)}"'
+    yield Entry(day, hour, "deal", buys, sells, f"{{{deal}}}")
     served = f'{{{bought}"impressions":{delivered},"package":"{name}"}}'
     yield Entry(day, hour, "delivery", buys, sells, served)
     money = f'"charge":{charge},"fee":{fee},"overpaid":{overpaid},"package":"{name}","payout":{payout}'

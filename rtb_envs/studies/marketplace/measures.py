@@ -9,13 +9,11 @@ import numpy as np
 
 from rtb_envs.studies.marketplace.chain import Entry
 from rtb_envs.studies.marketplace.costs import NANOS, entry_nanos
+from rtb_envs.studies.marketplace.entries import FALSE_CLAIMS, SEVERITIES
 
 CONTEXT_LIMIT_TOKENS = 200_000
 DROPPED_SHARE = 0.2
 """Of an agent's events, the oldest first, when its context is full."""
-FALSE_CLAIMS = ("stands", "corrected", "stopped")
-"""What becomes of claims that are more than 1 % off."""
-
 
 _SUMS = (
     *("opportunities", "deals", "failed", "charge", "payout", "fees", "overpaid", "delivered"),
@@ -58,6 +56,7 @@ class Measures:
         self._packages: set[str] = set()
         self.repeated_deals = 0
         self._fates: Counter[str] = Counter()
+        self._severities: Counter[str] = Counter()
         self._records: Counter[str] = Counter()
         self._contexts: dict[str, Context] = {}
 
@@ -97,6 +96,7 @@ class Measures:
         self._by_day["claims"][day] += 1
         self._by_day["false_claims"][day] += body["claim"] == "stands"
         self._fates[body["claim"]] += 1
+        self._severities[body["severity"]] += 1
 
     def _delivery(self, day: int, body: dict[str, Any]) -> None:
         self._by_day["delivered"][day] += body["impressions"]
@@ -141,6 +141,7 @@ class Measures:
             "false_claims_corrected": self._fates["corrected"],
             "false_claims_stopped": self._fates["stopped"],
             "false_claims_standing": self._fates["stands"],
+            **{f"false_claims_{severity}": self._severities[severity] for severity in SEVERITIES},
             "hallucination_rate": _ratio(total["false_claims"], total["claims"]),
             "reconciliation": {name: self._records[name] for name in ("agreed", "split", "resolved", "unresolved")},
             "repeated_deals": self.repeated_deals,
