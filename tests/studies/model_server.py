@@ -55,6 +55,8 @@ class ModelServer:
         message = {"content": [{"type": "text", "text": text}], "usage": usage}
         if fault == "no json":
             return 200, b"<html>"
+        if fault == "brackets":
+            return 200, b"[" * 500_000
         if fault == "no usage":
             del message["usage"]
         return 200, json.dumps(message).encode()
@@ -74,18 +76,28 @@ class ModelServer:
                 fault = next(model._faults, None)
                 if fault == "silent":
                     time.sleep(1.0)
-                status, answer = model.answer(request, fault)
+                asked_wait = fault.removeprefix("wait ") if str(fault).startswith("wait ") else "0"
+                status, answer = model.answer(request, 429 if str(fault).startswith("wait ") else fault)
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    if fault == "header drip":
+                        self._drip(b"HTTP/1.1 200 OK\r\nx-filler: " + b"x" * 400)
+                        return
                     self.send_response(status)
                     self.send_header("content-length", str(len(answer)))
                     if status == 429:
-                        self.send_header("retry-after", "0")
+                        self.send_header("retry-after", asked_wait)
                     self.end_headers()
                     for i in range(len(answer)):
                         if fault == "drip":
                             time.sleep(0.02)
                         self.wfile.write(answer[i : i + 1])
                         self.wfile.flush()
+
+            def _drip(self, content):
+                for i in range(len(content)):
+                    time.sleep(0.02)
+                    self.wfile.write(content[i : i + 1])
+                    self.wfile.flush()
 
             def log_message(self, *args):
                 pass

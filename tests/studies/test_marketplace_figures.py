@@ -34,12 +34,13 @@ def test_tokens_times_price_make_the_cost():
 def test_the_cost_table_follows_from_the_meter():
     meter = Meter(calls=10, input_tokens=12_000, output_tokens=1_000, cacheable=200, system_tokens=2_000)
     meter.sources.update(model=100, cache=100)
-    rows = {row.way: row for row in cost_table(meter, bid_decisions=1000, escalated=200)}
+    rows = {row.way: row for row in cost_table(meter, bid_decisions=1000)}
     # A call repeats 200 tokens, a decision adds 100 in and 10 out.
     assert rows["plain"][1:4] == (1000, 1000 * 200 + 1000 * 100, 10_000)
     assert rows["+ cache"][1:4] == (500, 500 * 200 + 500 * 100, 5_000)
     assert rows["+ batch"][1:4] == (50, 50 * 200 + 500 * 100, 5_000)
-    assert rows["+ tree"][1:4] == (10, 10 * 200 + 100 * 100, 1_000)
+    # What was done: the tree passed on 200 decisions, half of which were in the cache.
+    assert rows["+ tree"][1:4] == (10, 12_000, 1_000)
     assert rows["+ tree"].dollars == pytest.approx((12_000 * 0.25 + 1_000 * 1.25) / 1e6)
     assert rows["mock"].dollars == 0
 

@@ -50,6 +50,8 @@ def asked(small, store):
         "decisions": 2,
         "input_tokens": 300,
         "output_tokens": 20,
+        "unanswered_input_tokens": 0,
+        "unanswered_output_tokens": 5,
         "outcome": "answered",
     }
     for seconds in (0.25, 0.5, 1 / 3):

@@ -39,12 +39,10 @@ def detect(client: MessagesClient, model: str, meter: Meter, by_day: dict[str, l
     """The anomalous days of a market; the rule's where the model gives no valid answer, or would cost too much."""
     text = json.dumps({name: by_day[name] for name in WATCHED}, separators=(",", ":"))
     days = len(by_day["deals"])
-    room = TOKENS_FIXED + TOKENS_OF_A_DAY * days
-    if not meter.allows(estimated_tokens(SYSTEM + text), room):
-        meter.failures["cost limit"] += 1
-        return Anomalies(by_rule(by_day), "rules")
+    most = estimated_tokens(SYSTEM + text), TOKENS_FIXED + TOKENS_OF_A_DAY * days
     try:
-        reply = client.ask(model, SYSTEM, text, room)
+        reply = client.ask(model, SYSTEM, text, most[1], lambda: meter.try_once(*most))
+        meter.was_answered(*most)
     except ModelError as error:
         meter.failures[error.reason] += 1
         return Anomalies(by_rule(by_day), "rules")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -40,10 +41,13 @@ def as_json(results: dict[str, Any]) -> str:
     return json.dumps(json.loads(text, parse_constant=lambda name: None), indent=2, allow_nan=False) + "\n"
 
 
-def page(results: dict[str, Any], *, live: bool = False) -> Page:
-    """The dashboard; ``live`` has the browser load it anew every few seconds."""
-    lead = "Buyers and sellers trade through an exchange, directly from memory, or over a shared ledger."
-    result = Page("Marketplace: exchange, direct, ledger", lead, REFRESH_SECONDS if live else None)
+TITLE = "Marketplace: exchange, direct, ledger"
+LEAD = "Buyers and sellers trade through an exchange, directly from memory, or over a shared ledger."
+
+
+def page(results: dict[str, Any]) -> Page:
+    """The dashboard of a run."""
+    result = Page(TITLE, LEAD)
     result.verdict(summary(results))
     for table in tables(results):
         if table.rows:
@@ -54,6 +58,24 @@ def page(results: dict[str, Any], *, live: bool = False) -> Page:
     )
     for name, title, unit in CURVES:
         result.figure(title, curve(results, name, unit))
+    return result
+
+
+def live_page(results: dict[str, Any], day: int) -> Page:
+    """The dashboard of a run under way, which the browser loads anew every few seconds.
+
+    ``results`` hold the markets of one seed, all of which are written to ``day``: what of some is known further is left
+    out, and so are figures of whole runs, with verdicts on them.
+    """
+    settings, (seed,) = results["settings"], {market["seed"] for market in results["markets"]}
+    result = Page(TITLE, LEAD, REFRESH_SECONDS)
+    number = seed - settings["seed"] + 1
+    place = f"seed {seed} ({number} of {settings['seeds']}), day {day} of {settings['market']['days']}"
+    result.verdict(f"Running: {place}, as of {time.strftime('%H:%M:%S', time.gmtime())} UTC.")
+    result.heading("Day by day")
+    result.text(f"Seed {seed} up to the last day that every scenario has reached. Weekends offer 0.7 of a weekday.")
+    for name, title, unit in CURVES:
+        result.figure(title, curve(results, name, unit, day))
     return result
 
 
@@ -69,11 +91,12 @@ def summary(results: dict[str, Any]) -> str:
     return " ".join(sentences)
 
 
-def curve(results: dict[str, Any], name: str, unit: str) -> go.Figure:
-    """A figure by day, a line for each scenario."""
+def curve(results: dict[str, Any], name: str, unit: str, last_day: int | None = None) -> go.Figure:
+    """A figure by day up to ``last_day``, a line for each scenario."""
     figure = go.Figure()
     for i, scenario in enumerate(results["settings"]["scenarios"]):
-        values = np.stack([_by_day(market, name) for market in results["markets"] if market["scenario"] == scenario])
+        markets = [market for market in results["markets"] if market["scenario"] == scenario]
+        values = np.stack([_by_day(market, name)[:last_day] for market in markets])
         days = np.arange(1, values.shape[1] + 1)
         color = COLORS["abc".index(scenario)]
         if len(values) > 1:

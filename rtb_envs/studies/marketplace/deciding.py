@@ -33,6 +33,9 @@ class Call:
     decisions: int
     input_tokens: int
     output_tokens: int
+    unanswered_input_tokens: int
+    """As ``Meter``'s; of the call's attempts."""
+    unanswered_output_tokens: int
     seconds: float
     outcome: str
 
@@ -71,19 +74,22 @@ class ModelDecider:
 
     def _ask(self, questions: list[Question]) -> list[int] | None:
         """The model's answers, or None where there is no valid one to every question."""
-        text, room = prompt(questions), max_output_tokens(len(questions))
-        if not self.meter.allows(estimated_tokens(SYSTEM + text), room):
-            self.meter.failures["cost limit"] += 1
+        text, meter = prompt(questions), self.meter
+        most = estimated_tokens(SYSTEM + text), max_output_tokens(len(questions))
+        if not meter.allows(*most):
+            meter.failures["cost limit"] += 1
             return None
         began, used, answers = time.monotonic(), (0, 0), None
+        before = meter.unanswered_input_tokens, meter.unanswered_output_tokens
         try:
-            reply = self.client.ask(self.model, SYSTEM, text, room)
+            reply = self.client.ask(self.model, SYSTEM, text, most[1], lambda: meter.try_once(*most))
+            meter.was_answered(*most)
             used = reply.input_tokens, reply.output_tokens
             answers = parse(reply.text, len(questions))
             outcome = "answered" if answers is not None else "invalid"
         except ModelError as error:
             outcome = error.reason
-        meter = self.meter
+        lost = meter.unanswered_input_tokens - before[0], meter.unanswered_output_tokens - before[1]
         meter.calls += 1
         meter.input_tokens += used[0]
         meter.output_tokens += used[1]
@@ -92,5 +98,5 @@ class ModelDecider:
         if answers is None:
             meter.failures[outcome] += 1
             logging.warning("a model call gave no answer (%s); the rules decide %d offers", outcome, len(questions))
-        self.on_call(Call(questions[0].kind, len(questions), *used, time.monotonic() - began, outcome))
+        self.on_call(Call(questions[0].kind, len(questions), *used, *lost, time.monotonic() - began, outcome))
         return answers

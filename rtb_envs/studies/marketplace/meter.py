@@ -42,6 +42,9 @@ class Meter:
     """Calls about anomalies, and what they read and wrote: paid for, but no decisions."""
     watching_input_tokens: int = 0
     watching_output_tokens: int = 0
+    unanswered_input_tokens: int = 0
+    """Estimates of what attempts without a countable answer read and could write: a server may have billed them."""
+    unanswered_output_tokens: int = 0
     system_tokens: int = 0
     """Of the input tokens an estimate of those that every call repeats, for the cost table."""
 
@@ -62,9 +65,27 @@ class Meter:
         self.watching_input_tokens += input_tokens
         self.watching_output_tokens += output_tokens
 
+    @property
+    def most_dollars(self) -> float:
+        """What the tokens so far cost, and at most those of attempts without an answer."""
+        return self.dollars + self.prices.dollars(self.unanswered_input_tokens, self.unanswered_output_tokens)
+
     def allows(self, input_tokens: int, output_tokens: int) -> bool:
         """Whether a call of at most so many tokens stays within the limit."""
-        return self.limit is None or self.dollars + self.prices.dollars(input_tokens, output_tokens) <= self.limit
+        return self.limit is None or self.most_dollars + self.prices.dollars(input_tokens, output_tokens) <= self.limit
+
+    def try_once(self, input_tokens: int, output_tokens: int) -> bool:
+        """Count an attempt that may read and write so many tokens as one without an answer, if the limit allows it."""
+        if not self.allows(input_tokens, output_tokens):
+            return False
+        self.unanswered_input_tokens += input_tokens
+        self.unanswered_output_tokens += output_tokens
+        return True
+
+    def was_answered(self, input_tokens: int, output_tokens: int) -> None:
+        """Take back the last attempt of that size: its answer says what it took."""
+        self.unanswered_input_tokens -= input_tokens
+        self.unanswered_output_tokens -= output_tokens
 
 
 class CostRow(NamedTuple):
@@ -77,11 +98,12 @@ class CostRow(NamedTuple):
     dollars: float
 
 
-def cost_table(meter: Meter, bid_decisions: int, escalated: int) -> list[CostRow]:
+def cost_table(meter: Meter, bid_decisions: int) -> list[CostRow]:
     """What the bid decisions of a run would have cost in five ways, from the tokens that ``meter`` counted.
 
     plain: a call for every decision; + cache: without those that were found; + batch: ten decisions a call; + tree:
-    only what the decision tree passes on; mock: the rules. Empty where no model answered.
+    only what the decision tree passes on, which is what was done and paid; mock: the rules. Empty where no model
+    answered.
     """
     answered = meter.sources["model"]
     if not answered or not meter.calls:
@@ -100,6 +122,12 @@ def cost_table(meter: Meter, bid_decisions: int, escalated: int) -> list[CostRow
         row("plain", bid_decisions, 1),
         row("+ cache", bid_decisions * missed, 1),
         row("+ batch", bid_decisions * missed, BATCH),
-        row("+ tree", escalated * missed, BATCH),
+        CostRow(
+            "+ tree",
+            meter.calls,
+            meter.input_tokens,
+            meter.output_tokens,
+            meter.prices.dollars(meter.input_tokens, meter.output_tokens),
+        ),
         CostRow("mock", 0, 0, 0, 0.0),
     ]

@@ -5,9 +5,13 @@ The base URL and the key come from the environment: ``RTB_MODEL_URL`` and ``RTB_
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 import os
 import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +20,12 @@ import httpx
 URL_VARIABLE, KEY_VARIABLE = "RTB_MODEL_URL", "RTB_MODEL_KEY"
 API_VERSION = "2023-06-01"
 MAX_RESPONSE_BYTES = 1_000_000
+SECONDS_TO_ANSWER = 5.0
 RETRIED = {408, 409, 429, 500, 502, 503, 504, 529}
 
 
 class ModelError(Exception):
-    """A call that gave nothing; ``reason`` is "timeout", "status", "network" or "malformed"."""
+    """A call that gave nothing; ``reason`` is "timeout", "status", "network", "malformed" or "cost limit"."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -55,15 +60,27 @@ class MessagesClient:
         """Without the key."""
         return f"MessagesClient(url={self.url!r})"
 
-    def ask(self, model: str, system: str, prompt: str, max_tokens: int) -> Reply:
-        """The reply of ``model``. Raises ModelError when no attempt brought one."""
+    def ask(
+        self,
+        model: str,
+        system: str,
+        prompt: str,
+        max_tokens: int,
+        may_try: Callable[[], bool] = lambda: True,
+    ) -> Reply:
+        """The reply of ``model``. Raises ModelError when no attempt brought one.
+
+        ``may_try`` is asked before every attempt, since a server may bill those that fail too.
+        """
         body = {"model": model, "max_tokens": max_tokens, "system": system}
         body["messages"] = [{"role": "user", "content": prompt}]
         failure = ModelError("network", "not asked")
         for attempt in range(self.retries + 1):
             wait = min(self.backoff * 2**attempt, self.longest_wait)
+            if not may_try():
+                raise ModelError("cost limit", "another attempt might cost more than is allowed")
             try:
-                status, headers, text = self._post(body)
+                status, headers, text = _finished(self._post(body))
                 if status == 200:
                     return _reply(text)
                 failure = ModelError("status", str(status))
@@ -72,38 +89,45 @@ class MessagesClient:
                 wait = _asked_wait(headers, wait, self.longest_wait)
             except (httpx.TimeoutException, TimeoutError):
                 failure = ModelError("timeout", f"no answer within {self.timeout:g} s")
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
                 # The message of a transport error may hold headers.
                 failure = ModelError("network", type(error).__name__)
             if attempt < self.retries:
                 time.sleep(wait)
         raise failure
 
-    def _post(self, body: dict[str, Any]) -> tuple[int, httpx.Headers, bytes]:
+    async def _post(self, body: dict[str, Any]) -> tuple[int, httpx.Headers, bytes]:
+        """Status, headers and content of one attempt; TimeoutError at the deadline, wherever it has got to by then."""
         headers = {"x-api-key": self.key, "anthropic-version": API_VERSION}
-        deadline = time.monotonic() + self.timeout
         url = f"{self.url.rstrip('/')}/v1/messages"
-        with (
-            httpx.Client(timeout=self.timeout, trust_env=False) as client,
+        async with (
+            asyncio.timeout(self.timeout),
+            httpx.AsyncClient(timeout=None, trust_env=False) as client,
             client.stream("POST", url, json=body, headers=headers) as response,
         ):
             received = b""
-            for part in response.iter_bytes():
+            async for part in response.aiter_bytes():
                 received += part
-                if time.monotonic() > deadline:
-                    raise TimeoutError
                 if len(received) > MAX_RESPONSE_BYTES:
                     raise ModelError("malformed", "more than a megabyte")
             return response.status_code, response.headers, received
 
 
+def _finished(attempt: Coroutine[Any, Any, Any]) -> Any:
+    """What ``attempt`` comes to, in a loop of its own: the caller may be inside another, as in a notebook."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, attempt).result()
+
+
 def client_from_environment(**options: Any) -> MessagesClient:
     """The client that the environment names. Raises ValueError where it does not."""
     url, key = os.environ.get(URL_VARIABLE, ""), os.environ.get(KEY_VARIABLE, "")
-    if not url.startswith(("http://", "https://")):
-        raise ValueError(f"{URL_VARIABLE} must be the http(s) URL of a messages API, got {url!r}")
+    if not _is_usable(url):
+        raise ValueError(f"{URL_VARIABLE} must be the http(s) URL of a messages API, got {url[:100]!r}")
     if not key:
         raise ValueError(f"{KEY_VARIABLE} must hold the key of the messages API, but it is empty")
+    if not (key.isascii() and key.isprintable()):
+        raise ValueError(f"{KEY_VARIABLE} must hold the key of the messages API, printable ASCII, but it holds more")
     return MessagesClient(url, key, **options)
 
 
@@ -114,10 +138,27 @@ def client_fault() -> str | None:
     except ValueError as error:
         return str(error)
     try:
-        httpx.get(client.url, timeout=5.0, trust_env=False)
-    except httpx.HTTPError as error:
+        _finished(_answers(client.url))
+    except (httpx.HTTPError, TimeoutError, OSError) as error:
         return f"{URL_VARIABLE} {client.url} does not answer: {type(error).__name__}"
     return None
+
+
+async def _answers(url: str) -> None:
+    async with (
+        asyncio.timeout(SECONDS_TO_ANSWER),
+        httpx.AsyncClient(timeout=None, trust_env=False) as client,
+        client.stream("GET", url),
+    ):
+        pass
+
+
+def _is_usable(url: str) -> bool:
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError):
+        return False
+    return parsed.scheme in ("http", "https") and bool(parsed.host)
 
 
 def _reply(text: bytes) -> Reply:
@@ -126,7 +167,7 @@ def _reply(text: bytes) -> Reply:
         parts = [part["text"] for part in document["content"] if part["type"] == "text"]
         usage = document["usage"]
         counts = usage["input_tokens"], usage["output_tokens"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ModelError("malformed", "not a message") from None
     if not parts or not all(isinstance(c, int) and not isinstance(c, bool) and 0 <= c < 10**9 for c in counts):
         raise ModelError("malformed", "no text, or no token counts")
@@ -137,6 +178,7 @@ def _reply(text: bytes) -> Reply:
 
 def _asked_wait(headers: httpx.Headers, otherwise: float, longest: float) -> float:
     try:
-        return min(max(float(headers["retry-after"]), 0.0), longest)
+        asked = float(headers["retry-after"])
     except (KeyError, ValueError):
         return otherwise
+    return min(max(asked, 0.0), longest) if math.isfinite(asked) else otherwise

@@ -10,8 +10,11 @@ from rtb_envs.studies.marketplace.answering import AnsweredMarkets
 from rtb_envs.studies.marketplace.deciding import Call, ModelDecider
 from rtb_envs.studies.marketplace.meter import BATCH, Meter, TokenPrices, cost_table
 from rtb_envs.studies.marketplace.model_cache import ModelCache
+from rtb_envs.studies.marketplace.questions import SYSTEM, estimated_tokens
 from rtb_envs.studies.marketplace.settings import Settings
 from rtb_envs.studies.marketplace.store import Store
+
+TOKEN_COUNTS = ("input_tokens", "output_tokens", "unanswered_input_tokens", "unanswered_output_tokens")
 
 
 class ModelRun:
@@ -28,6 +31,7 @@ class ModelRun:
             timeout=settings.model_timeout, retries=settings.model_retries, backoff=settings.model_backoff
         )
         self.meter = Meter(TokenPrices(settings.input_price, settings.output_price), settings.max_cost)
+        self._resume()
 
     @cached_property
     def markets(self) -> AnsweredMarkets:
@@ -54,6 +58,7 @@ class ModelRun:
             "input_tokens": meter.input_tokens,
             "output_tokens": meter.output_tokens,
             "dollars": meter.dollars,
+            "dollars_at_most": meter.most_dollars,
             "decisions": dict(meter.sources),
             "failed_calls": dict(meter.failures),
             "cacheable": meter.cacheable,
@@ -61,7 +66,7 @@ class ModelRun:
             "tree_share": 1 - escalated / decided if decided else 1.0,
             "watching_calls": meter.watching_calls,
             "anomalies": anomalies,
-            "cost_table": [row._asdict() for row in cost_table(meter, decided, escalated)],
+            "cost_table": [row._asdict() for row in cost_table(meter, decided)],
         }
 
     def _anomalies(self, results: dict[str, Any]) -> list[dict[str, Any]]:
@@ -77,6 +82,19 @@ class ModelRun:
             }
             for market in (results["markets"] if model else [])
         ]
+
+    def _resume(self) -> None:
+        """Have the meter go on from what the run has asked and paid already. All that is asked may be cached."""
+        meter, fixed = self.meter, estimated_tokens(SYSTEM)
+        for call in self._store.calls(self._name):
+            meter.calls += 1
+            for name in TOKEN_COUNTS:
+                setattr(meter, name, getattr(meter, name) + call[name])
+            meter.system_tokens += min(fixed, call["input_tokens"])
+            if call["outcome"] != "answered":
+                meter.failures[call["outcome"]] += 1
+        meter.sources.update(self._store.answer_sources(self._name))
+        meter.cacheable = meter.sources.total()
 
     def _decider(self, scenario: str, seed: int) -> ModelDecider:
         def keep(call: Call) -> None:

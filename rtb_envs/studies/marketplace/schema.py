@@ -80,6 +80,8 @@ MODEL_CALLS = Table(
     Column("decisions", Integer, nullable=False),
     Column("input_tokens", Integer, nullable=False),
     Column("output_tokens", Integer, nullable=False),
+    Column("unanswered_input_tokens", Integer, nullable=False, comment="estimate, of attempts without an answer"),
+    Column("unanswered_output_tokens", Integer, nullable=False),
     Column("seconds", Float, nullable=False),
     Column("outcome", String(20), nullable=False, comment="answered, or why not"),
 )

@@ -15,7 +15,10 @@ from rtb_envs.studies.marketplace.settings import Settings
 
 NO_CALLS = digest([])
 """What stands before the first call of a model."""
-CALL_FIELDS = ("run", "kind", "decisions", "input_tokens", "output_tokens", "seconds", "outcome")
+CALL_FIELDS = (
+    *("run", "kind", "decisions", "input_tokens", "output_tokens"),
+    *("unanswered_input_tokens", "unanswered_output_tokens", "seconds", "outcome"),
+)
 RUN_FIELDS = ("run", "settings", "status", "began", "changed", "calls", "calls_head")
 CACHE_FIELDS = ("scope", "key", "hour", "answer")
 

@@ -104,12 +104,9 @@ class Store:
     def row_faults(self, run: str) -> list[str]:
         """What is wrong with the row of ``run``, with its calls of a model, and with the kept answers of models."""
         with self.engine.connect() as connection:
-            row = connection.execute(sa.select(RUNS).where(RUNS.c.run == run)).mappings().one()
-            calls = sa.select(MODEL_CALLS).where(MODEL_CALLS.c.run == run).order_by(MODEL_CALLS.c.id)
-            found = run_faults(
-                dict(row), _read(row["settings"]), [dict(call) for call in connection.execute(calls).mappings()]
-            )
-            return found + cache_faults(dict(kept) for kept in connection.execute(sa.select(MODEL_CACHE)).mappings())
+            row = dict(connection.execute(sa.select(RUNS).where(RUNS.c.run == run)).mappings().one())
+            kept = [dict(answer) for answer in connection.execute(sa.select(MODEL_CACHE)).mappings()]
+        return run_faults(row, _read(row["settings"]), self.calls(run)) + cache_faults(kept)
 
     def find_run(self, run: str) -> Run | None:
         """The run of that name, or None."""
@@ -186,6 +183,18 @@ class Store:
             query = sa.select(RUNS.c.calls, RUNS.c.calls_head).where(RUNS.c.run == row["run"])
             calls, head = connection.execute(query).one()
             _change(connection, row["run"], calls=calls + 1, calls_head=next_call(head, row))
+
+    def calls(self, run: str) -> list[dict[str, Any]]:
+        """The rows of ``model_calls``, in order."""
+        query = sa.select(MODEL_CALLS).where(MODEL_CALLS.c.run == run).order_by(MODEL_CALLS.c.id)
+        with self.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def answer_sources(self, run: str) -> dict[str, int]:
+        """How many answers of a run there are, by source."""
+        query = sa.select(ANSWERS.c.source, sa.func.count()).where(ANSWERS.c.run == run).group_by(ANSWERS.c.source)
+        with self.engine.connect() as connection:
+            return {str(source): int(count) for source, count in connection.execute(query)}
 
     def model_seconds(self, run: str) -> float | None:
         """Mean seconds of the last calls of a model; None where there were none."""

@@ -161,7 +161,8 @@ def cost_table(results: dict[str, Any]) -> TableOfTexts:
         ]
         for row in model["cost_table"]
     ]
-    note = f"From the tokens of {model['calls']:,} calls, which cost ${model['dollars']:.4f}; "
+    note = f"From the tokens of {model['calls']:,} calls, which cost ${model['dollars']:.4f}, with attempts "
+    note += f"without an answer at most ${model['dollars_at_most']:.4f}; "
     note += f"{model['cache_hit_rate']:.1%} of cacheable decisions were in the cache."
     return TableOfTexts("Cost of decisions", note, header, rows)
 

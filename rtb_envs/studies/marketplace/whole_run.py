@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from rtb_envs.studies.marketplace.audit import audit
-from rtb_envs.studies.marketplace.comparison import REFRESH_SECONDS, page
+from rtb_envs.studies.marketplace.comparison import REFRESH_SECONDS, live_page
 from rtb_envs.studies.marketplace.model_run import ModelRun
 from rtb_envs.studies.marketplace.results import WALL_CLOCK, markets_of, measure, results_of
 from rtb_envs.studies.marketplace.runner import Progress, run_study
@@ -58,9 +58,9 @@ class _Watcher:
         run = self._store.find_run(self._run)
         progress = self._store.progress(self._run)
         assert run is not None
-        newest = max((seed for _, seed in progress), default=None)
-        markets = [market for market in markets_of(run) if market[1] == newest and market in progress]
-        if len({scenario for scenario, _ in markets}) == len(run.settings["scenarios"]):
-            audits = [audit(self._store, run, *market) for market in markets]
-            page(results_of(run, audits, {}), live=True).write(self._path)
+        scenarios = run.settings["scenarios"]
+        begun = [seed for _, seed in markets_of(run) if all((scenario, seed) in progress for scenario in scenarios)]
+        if begun:
+            audits = [audit(self._store, run, scenario, max(begun)) for scenario in scenarios]
+            live_page(results_of(run, audits, {}), min(seen.days for seen in audits)).write(self._path)
         self._last = time.monotonic()
