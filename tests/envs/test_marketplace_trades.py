@@ -167,9 +167,10 @@ def test_the_tree_decides_first_and_no_decision_overspends(offered, target, cost
     remaining = min(remaining, budget)
     with jax.disable_jit():
         given_ = (jnp.int32(x) for x in (offered, cost, remaining, budget, target, answer))
-        accepted, escalated, refused = map(bool, decide(*given_))
+        accepted, escalated, is_open, refused = map(bool, decide(*given_))
     tree = 10 * offered <= 11 * target and cost <= remaining
     assert not (accepted and cost > remaining)
+    assert is_open == (escalated and cost <= remaining)
     if tree and 10 * offered < 11 * target - 10:  # thresholds are whole mills
         assert accepted
         assert not escalated

@@ -25,6 +25,8 @@ class Decisions(NamedTuple):
     accepted: Bool[Array, "campaigns"]
     escalated: Bool[Array, "campaigns"]
     """The tree passed the decision on."""
+    open: Bool[Array, "campaigns"]
+    """Passed on and within the budget: what an answer can change."""
     refused: Bool[Array, "campaigns"]
     """A given answer accepted what the budget does not cover, so it does not count."""
 
@@ -48,4 +50,4 @@ def decide(
     by_rules = offered_cpm <= share_of(target_cpm, jnp.int32(RULE_CEILING))
     wanted = jnp.where(answers == NO_ANSWER, by_rules, answers == ACCEPT)
     accepted = by_tree | (escalated & wanted & affordable)
-    return Decisions(accepted, escalated, escalated & (answers == ACCEPT) & ~affordable)
+    return Decisions(accepted, escalated, escalated & affordable, escalated & (answers == ACCEPT) & ~affordable)

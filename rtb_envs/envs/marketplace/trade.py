@@ -48,7 +48,7 @@ class Trades:
     refused: Int[Array, "*n"]
     """Given answers that the budget did not cover."""
     asked: Bool[Array, "*n campaigns"]
-    """Escalated decisions that mattered, by campaign."""
+    """Escalated decisions that mattered and that an answer could change, by campaign."""
 
 
 def trade(
@@ -78,7 +78,8 @@ def trade(
         decisions = decide(offer, cost, accounts.remaining, accounts.budget, package.target_cpm, answers)
     else:
         willing = (cost <= accounts.remaining) & (meets_floor | (offer <= bids))
-        decisions = Decisions(willing, jnp.zeros_like(willing), jnp.zeros_like(willing))
+        none = jnp.zeros_like(willing)
+        decisions = Decisions(willing, none, none, none)
     ready = takes_part & decisions.accepted
     turn = (jnp.arange(config.campaigns) - accounts.turn[package.channel]) % config.campaigns
     first = jnp.min(jnp.where(ready, turn, config.campaigns))
@@ -106,7 +107,7 @@ def trade(
         decided=jnp.sum(considered, dtype=jnp.int32),
         escalated=jnp.sum(considered & decisions.escalated, dtype=jnp.int32),
         refused=jnp.sum(considered & decisions.refused, dtype=jnp.int32),
-        asked=considered & decisions.escalated,
+        asked=considered & decisions.open,
     )
 
 
