@@ -17,8 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 
-from rtb_envs.validation import wrong_type, wrong_value
+from rtb_envs.action_scale import ActionScale, check_bounds, logarithmic
+from rtb_envs.validation import wrong_type
 
 
 @jax.tree_util.register_dataclass
@@ -94,14 +96,14 @@ class DiscreteActions:
 class BoxActions:
     """A bounded box; the latent's sigmoid is the share of the way from ``low`` to ``high``.
 
-    The way is measured evenly (``scale="linear"``) or evenly in the logarithm (``scale="log"``, positive bounds only).
-    ``low`` and ``high`` have prod(``shape``) entries.
+    The way is measured evenly, or evenly in the logarithm, as ``scale`` says of all entries or of each along the last
+    axis. ``low`` and ``high`` have prod(``shape``) entries.
     """
 
     low: tuple[float, ...]
     high: tuple[float, ...]
     shape: tuple[int, ...]
-    scale: Literal["linear", "log"] = "linear"
+    scale: ActionScale = "linear"
     kind: Literal["box"] = field(default="box", init=False)
 
     @property
@@ -109,10 +111,16 @@ class BoxActions:
         """Numbers that a network gives for one action."""
         return len(self.low)
 
+    @property
+    def logarithmic(self) -> NDArray[np.bool_]:
+        """Of each entry, whether its way is measured in the logarithm."""
+        return logarithmic(self.scale, self.shape).ravel()
+
     def to_action(self, latent: Float[Array, "*batch dimensions"]) -> Float[Array, "*batch *shape"]:
         low, high = jnp.asarray(self.low, float), jnp.asarray(self.high, float)
         share = jax.nn.sigmoid(latent)
-        action = low * (high / low) ** share if self.scale == "log" else low + (high - low) * share
+        ratio = jnp.where(self.logarithmic, high / low, 1.0)
+        action = jnp.where(self.logarithmic, low * ratio**share, low + (high - low) * share)
         # Rounding may step over an end by one unit in the last place.
         return jnp.clip(action, low, high).reshape(*latent.shape[:-1], *self.shape)
 
@@ -120,19 +128,16 @@ class BoxActions:
 Actions: TypeAlias = DiscreteActions | BoxActions
 
 
-def actions_of(space: gymnasium.spaces.Space[Any], scale: Literal["linear", "log"]) -> Actions:
+def actions_of(space: gymnasium.spaces.Space[Any], scale: ActionScale) -> Actions:
     """The actions of a Gymnasium space; ``scale`` is the environment's ``action_scale``.
 
     Raises TypeError for a space that is neither Discrete nor a float Box, ValueError for a Box without finite bounds
-    or, with ``scale="log"``, without positive ones.
+    or without positive ones where the scale is "log".
     """
     if isinstance(space, gymnasium.spaces.Discrete):
         return DiscreteActions(int(space.n), int(space.start))
     if not isinstance(space, gymnasium.spaces.Box) or not np.issubdtype(space.dtype, np.floating):
         raise wrong_type("action_space", "Discrete or a Box of floats", space)
-    if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
-        raise wrong_value("action_space", "a Box with finite bounds", space)
-    if scale == "log" and not (space.low > 0).all():
-        raise wrong_value("action_space", "a Box with positive bounds where action_scale is 'log'", space)
+    check_bounds("action_space", space, scale)
     low, high = (tuple(map(float, bound.ravel())) for bound in (space.low, space.high))
     return BoxActions(low, high, space.shape, scale)

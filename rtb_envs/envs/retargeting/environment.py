@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
 import gymnasium
 import jax
@@ -12,6 +11,7 @@ import numpy as np
 from jax import Array, lax
 from jaxtyping import Bool, Float, Int
 
+from rtb_envs.action_scale import ActionScale
 from rtb_envs.core import Info, RenderPanel
 from rtb_envs.envs.retargeting.accounting import Reward, booked, entry, reward_of
 from rtb_envs.envs.retargeting.auction import NUM_STAGES, hold_auction, read_action
@@ -88,8 +88,9 @@ class Retargeting(MultiAgentEnvironment[Params, State, Noise]):
         return self._params
 
     @property
-    def action_scale(self) -> Literal["linear", "log"]:
-        return "linear"
+    def action_scale(self) -> ActionScale:
+        """Bids are worth telling apart by their ratio: half of the range is above $10, and a customer is worth $1."""
+        return ("log", "linear", "linear")
 
     def seat_params(self, params: Params, agent: Int[Array, ""], rivals: tuple[object, ...]) -> AdvertiserParams:
         return AdvertiserParams(params, agent, rivals)
