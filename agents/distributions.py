@@ -77,16 +77,31 @@ Distribution: TypeAlias = Categorical | DiagonalGaussian
 
 @dataclass(frozen=True)
 class DiscreteActions:
-    """The actions ``start`` .. ``start + count - 1``; the latent is the index from 0."""
+    """The actions ``start`` .. ``start + count - 1``; the latent is the index from 0.
+
+    Where the index stands for a choice in each of several ``factors`` (their product is ``count``, the last runs
+    fastest), a network gives a number for each choice, and an action's is the sum of its choices'.
+    """
 
     count: int
     start: int = 0
+    factors: tuple[int, ...] = ()
     kind: Literal["discrete"] = field(default="discrete", init=False)
 
     @property
     def outputs(self) -> int:
         """Numbers that a network gives for one action."""
-        return self.count
+        return sum(self.factors) if self.factors else self.count
+
+    def logits(self, outputs: Float[Array, "*batch outputs"]) -> Float[Array, "*batch count"]:
+        """The numbers of all actions, from what a network gives."""
+        if not self.factors:
+            return outputs
+        ends = np.cumsum(self.factors)[:-1]
+        total = jnp.zeros((*outputs.shape[:-1], 1))
+        for part in jnp.split(outputs, ends, axis=-1):
+            total = (total[..., :, None] + part[..., None, :]).reshape(*outputs.shape[:-1], -1)
+        return total
 
     def to_action(self, latent: Int[Array, "*batch"]) -> Int[Array, "*batch"]:
         return latent + self.start

@@ -155,7 +155,7 @@ def _spec(fields: dict[str, Any]) -> PolicySpec:
 
 def _actions(fields: dict[str, Any]) -> Actions:
     if fields["kind"] == "discrete":
-        return DiscreteActions(fields["count"], fields["start"])
+        return DiscreteActions(fields["count"], fields["start"], tuple(fields["factors"]))
     low, high, shape = (tuple(fields[name]) for name in ("low", "high", "shape"))
     scale: ActionScale = tuple(fields["scale"]) if isinstance(fields["scale"], list) else fields["scale"]
     return BoxActions(low, high, shape, scale)

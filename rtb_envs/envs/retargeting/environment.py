@@ -106,6 +106,11 @@ class Retargeting(MultiAgentEnvironment[Params, State, Noise]):
         shape = (*self._rows, 3)
         return gymnasium.spaces.Box(np.broadcast_to(low, shape), np.broadcast_to(high, shape), shape, np.float32)
 
+    @property
+    def action_factors(self) -> tuple[int, ...]:
+        """How many bids, stages and intensities ``action_choices`` combines, the last fastest."""
+        return BID_CHOICES, NUM_STAGES, len(INTENSITY_CHOICES)
+
     def action_choices(self, params: Params) -> Float[Array, "choices 3"]:
         """The 240 actions of a discrete learner: 10 bids even in the logarithm, 6 stages, 4 intensities."""
         bids = np.geomspace(0.05, HIGHEST_BID, BID_CHOICES)
