@@ -17,8 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 
-from rtb_envs.validation import wrong_type, wrong_value
+from rtb_envs.action_scale import ActionScale, check_bounds, logarithmic
+from rtb_envs.validation import wrong_type
 
 
 @jax.tree_util.register_dataclass
@@ -75,16 +77,31 @@ Distribution: TypeAlias = Categorical | DiagonalGaussian
 
 @dataclass(frozen=True)
 class DiscreteActions:
-    """The actions ``start`` .. ``start + count - 1``; the latent is the index from 0."""
+    """The actions ``start`` .. ``start + count - 1``; the latent is the index from 0.
+
+    Where the index stands for a choice in each of several ``factors`` (their product is ``count``, the last runs
+    fastest), a network gives a number for each choice, and an action's is the sum of its choices'.
+    """
 
     count: int
     start: int = 0
+    factors: tuple[int, ...] = ()
     kind: Literal["discrete"] = field(default="discrete", init=False)
 
     @property
     def outputs(self) -> int:
         """Numbers that a network gives for one action."""
-        return self.count
+        return sum(self.factors) if self.factors else self.count
+
+    def logits(self, outputs: Float[Array, "*batch outputs"]) -> Float[Array, "*batch count"]:
+        """The numbers of all actions, from what a network gives."""
+        if not self.factors:
+            return outputs
+        ends = np.cumsum(self.factors)[:-1]
+        total = jnp.zeros((*outputs.shape[:-1], 1))
+        for part in jnp.split(outputs, ends, axis=-1):
+            total = (total[..., :, None] + part[..., None, :]).reshape(*outputs.shape[:-1], -1)
+        return total
 
     def to_action(self, latent: Int[Array, "*batch"]) -> Int[Array, "*batch"]:
         return latent + self.start
@@ -94,14 +111,14 @@ class DiscreteActions:
 class BoxActions:
     """A bounded box; the latent's sigmoid is the share of the way from ``low`` to ``high``.
 
-    The way is measured evenly (``scale="linear"``) or evenly in the logarithm (``scale="log"``, positive bounds only).
-    ``low`` and ``high`` have prod(``shape``) entries.
+    The way is measured evenly, or evenly in the logarithm, as ``scale`` says of all entries or of each along the last
+    axis. ``low`` and ``high`` have prod(``shape``) entries.
     """
 
     low: tuple[float, ...]
     high: tuple[float, ...]
     shape: tuple[int, ...]
-    scale: Literal["linear", "log"] = "linear"
+    scale: ActionScale = "linear"
     kind: Literal["box"] = field(default="box", init=False)
 
     @property
@@ -109,10 +126,16 @@ class BoxActions:
         """Numbers that a network gives for one action."""
         return len(self.low)
 
+    @property
+    def logarithmic(self) -> NDArray[np.bool_]:
+        """Of each entry, whether its way is measured in the logarithm."""
+        return logarithmic(self.scale, self.shape).ravel()
+
     def to_action(self, latent: Float[Array, "*batch dimensions"]) -> Float[Array, "*batch *shape"]:
         low, high = jnp.asarray(self.low, float), jnp.asarray(self.high, float)
         share = jax.nn.sigmoid(latent)
-        action = low * (high / low) ** share if self.scale == "log" else low + (high - low) * share
+        ratio = jnp.where(self.logarithmic, high / low, 1.0)
+        action = jnp.where(self.logarithmic, low * ratio**share, low + (high - low) * share)
         # Rounding may step over an end by one unit in the last place.
         return jnp.clip(action, low, high).reshape(*latent.shape[:-1], *self.shape)
 
@@ -120,19 +143,16 @@ class BoxActions:
 Actions: TypeAlias = DiscreteActions | BoxActions
 
 
-def actions_of(space: gymnasium.spaces.Space[Any], scale: Literal["linear", "log"]) -> Actions:
+def actions_of(space: gymnasium.spaces.Space[Any], scale: ActionScale) -> Actions:
     """The actions of a Gymnasium space; ``scale`` is the environment's ``action_scale``.
 
     Raises TypeError for a space that is neither Discrete nor a float Box, ValueError for a Box without finite bounds
-    or, with ``scale="log"``, without positive ones.
+    or without positive ones where the scale is "log".
     """
     if isinstance(space, gymnasium.spaces.Discrete):
         return DiscreteActions(int(space.n), int(space.start))
     if not isinstance(space, gymnasium.spaces.Box) or not np.issubdtype(space.dtype, np.floating):
         raise wrong_type("action_space", "Discrete or a Box of floats", space)
-    if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
-        raise wrong_value("action_space", "a Box with finite bounds", space)
-    if scale == "log" and not (space.low > 0).all():
-        raise wrong_value("action_space", "a Box with positive bounds where action_scale is 'log'", space)
+    check_bounds("action_space", space, scale)
     low, high = (tuple(map(float, bound.ravel())) for bound in (space.low, space.high))
     return BoxActions(low, high, space.shape, scale)

@@ -1,4 +1,6 @@
-"""Deep Q-learning (Mnih et al., 2015) with double and n-step targets, compiled from the environment's step on."""
+"""Deep Q-learning (Mnih et al., 2015) with double and n-step targets and dueling networks, compiled from the
+environment's step on.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,7 @@ from agents.distributions import Categorical, DiscreteActions, actions_of
 from agents.dqn_settings import DQNSettings
 from agents.memory import Memory
 from agents.network_policy import NetworkPolicy, PolicySpec
+from agents.networks import Critic
 from agents.normalization import ObservationNormalizer, RewardNormalizer
 from agents.q_targets import double_q_targets, n_step_returns
 from agents.replay import Replay
@@ -42,8 +45,9 @@ class Transition(NamedTuple):
 class DQNState:
     """Everything that decides what the next update does."""
 
-    weights: Any
-    target_weights: Any
+    weights: dict[str, Any]
+    """Of the networks of the advantages and of the state's value."""
+    target_weights: dict[str, Any]
     optimizer: optax.OptState
     observations: ObservationNormalizer
     rewards: RewardNormalizer
@@ -61,8 +65,10 @@ class DQNState:
 class DQN:
     """The learner: ``init`` makes a state, ``update`` improves it, ``policy`` reads the policy off it. All pure.
 
-    The network is the policy's: its logits are the action values, and the most probable action is the greedy one.
-    Raises ValueError or TypeError for wrong settings and for spaces that it cannot serve.
+    The value of an action is the state's value plus the action's advantage, each from a network of its own (dueling
+    networks: Wang et al., ICML 2016, eq. 9, which share a trunk). The network of the advantages is the policy's: its
+    logits are advantages in units of what a single step's reward varies by, so that they are of the size that networks
+    learn well at however far the discount looks ahead, and the most probable action is the greedy one. Raises ValueError or TypeError for wrong settings and for spaces that it cannot serve.
     """
 
     def __init__(self, env: Environment[Any, Any, Any], settings: DQNSettings) -> None:
@@ -72,6 +78,9 @@ class DQN:
         actions = actions_of(env.action_space(params), env.action_scale)
         if not isinstance(actions, DiscreteActions):
             raise validation.wrong_type("action_space", "Discrete for DQN", env.action_space(params))
+        # Where an action is a choice of several kinds, each kind has outputs of its own, which all actions train
+        # (Tavakoli, Pardo & Kormushev, "Action Branching Architectures", AAAI 2018).
+        actions = replace(actions, factors=getattr(env, "action_factors", ()))
         self._actions = actions
         self._spec = PolicySpec(
             observation_shape=tuple(env.observation_space(params).shape or ()),
@@ -80,6 +89,7 @@ class DQN:
             activation=settings.activation,
             memory_decays=settings.memory_decays,
         )
+        self._critic = Critic(settings.hidden_sizes, settings.activation)
         self._optimizer = optax.chain(
             optax.clip_by_global_norm(settings.max_gradient_norm),
             optax.scale_by_adam(eps=1e-5),
@@ -93,10 +103,14 @@ class DQN:
     def init(self, seed: int, params: Any) -> DQNState:
         """The state before the first update; equal seeds give equal states."""
         s = self.settings
-        network_key, key = jax.random.split(jax.random.fold_in(jax.random.key(seed), LEARNER))
+        advantage_key, value_key, key = jax.random.split(jax.random.fold_in(jax.random.key(seed), LEARNER), 3)
         observations = ObservationNormalizer.start(self._spec.view_shape)
         view = jnp.zeros(self._spec.view_shape)
-        weights = self._spec.actor.init(network_key, observations.features(view))
+        features = observations.features(view)
+        weights = {
+            "advantage": self._spec.actor.init(advantage_key, features),
+            "value": self._critic.init(value_key, features),
+        }
         playing = begin(self.env, self._spec, seed, s.num_envs, params, s.params_axis)
         lanes = playing.episode_return.shape
         return DQNState(
@@ -140,7 +154,7 @@ class DQN:
 
     def policy(self, state: DQNState) -> NetworkPolicy:
         """The greedy policy of a state."""
-        return NetworkPolicy(state.weights, state.observations, self._spec)
+        return NetworkPolicy(state.weights["advantage"], state.observations, self._spec)
 
     def values(
         self, state: DQNState, view: Float[Array, "*batch 1+decays *observation"]
@@ -222,9 +236,13 @@ class DQN:
         return loss, {"value_loss": loss, "mean_value": jnp.mean(value), "explained_variance": 1 - unexplained}
 
     def _values(self, weights: Any, features: Array) -> Float[Array, "*batch actions"]:
-        distribution = self._spec.distribution(weights, features)
+        distribution = self._spec.distribution(weights["advantage"], features)
         assert isinstance(distribution, Categorical)
-        return distribution.logits
+        centred = distribution.logits - jnp.mean(distribution.logits, axis=-1, keepdims=True)
+        # Were rewards independent, the return of all that follows would vary by 1 and a step's reward by this.
+        step = jnp.sqrt(1 - jnp.asarray(self.settings.gamma, float) ** 2)
+        value: Any = self._critic.apply(weights["value"], features)
+        return value[..., None] + step * centred
 
     def _rate(self, state: DQNState) -> Array:
         """The learning rate of this update."""

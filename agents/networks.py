@@ -55,7 +55,7 @@ class Actor(nn.Module):
     def __call__(self, features: Float[Array, "*batch features"]) -> Distribution:
         outputs = MLP(self.hidden_sizes, self.actions.outputs, self.activation, output_gain=0.01)(features)
         if not isinstance(self.actions, BoxActions):
-            return Categorical(outputs)
+            return Categorical(self.actions.logits(outputs))
         initial = nn.initializers.constant(self.initial_log_std)
         return DiagonalGaussian(outputs, self.param("log_std", initial, (self.actions.outputs,)))
 

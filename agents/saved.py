@@ -21,6 +21,7 @@ from agents.distributions import Actions, BoxActions, DiscreteActions
 from agents.memory import Memory
 from agents.network_policy import NetworkPolicy, PolicySpec
 from rtb_envs import compile
+from rtb_envs.action_scale import ActionScale
 from rtb_envs.files import whole_or_nothing
 
 FILE_NAME = "policy.npz"
@@ -154,9 +155,10 @@ def _spec(fields: dict[str, Any]) -> PolicySpec:
 
 def _actions(fields: dict[str, Any]) -> Actions:
     if fields["kind"] == "discrete":
-        return DiscreteActions(fields["count"], fields["start"])
+        return DiscreteActions(fields["count"], fields["start"], tuple(fields["factors"]))
     low, high, shape = (tuple(fields[name]) for name in ("low", "high", "shape"))
-    return BoxActions(low, high, shape, fields["scale"])
+    scale: ActionScale = tuple(fields["scale"]) if isinstance(fields["scale"], list) else fields["scale"]
+    return BoxActions(low, high, shape, scale)
 
 
 def _named_leaves(policy: Any) -> list[tuple[str, Any]]:

@@ -53,10 +53,12 @@ def _latent(actions: BoxActions, action: Array) -> tuple[Float[Array, "dimension
     """The latent that ``actions.to_action`` maps to ``action``, and the logarithm of that map's Jacobian there."""
     low, high = (jnp.asarray(bound, float) for bound in (actions.low, actions.high))
     value = action.reshape(-1)
-    if actions.scale == "log":
-        share, log_width = jnp.log(value / low) / jnp.log(high / low), jnp.log(value) + jnp.log(jnp.log(high / low))
-    else:
-        share, log_width = (value - low) / (high - low), jnp.log(high - low)
+    # Of a linear entry the other formula is not read, but must not be NaN or infinite either.
+    log_ratio = jnp.log(jnp.where(actions.logarithmic, high / low, math.e))
+    progress = jnp.where(actions.logarithmic, value / low, 1.0)
+    share = jnp.where(actions.logarithmic, jnp.log(progress) / log_ratio, (value - low) / (high - low))
+    width = jnp.where(actions.logarithmic, value, high - low)
+    log_width = jnp.log(width) + jnp.where(actions.logarithmic, jnp.log(log_ratio), 0.0)
     nearest = math.exp(-_LARGEST_LATENT)
     latent = jnp.log(jnp.maximum(share, nearest)) - jnp.log(jnp.maximum(1 - share, nearest))
     return latent, jnp.sum(log_width - jax.nn.softplus(latent) - jax.nn.softplus(-latent))

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from rtb_envs.action_scale import ActionScale
 from rtb_envs.compile import prepare
 from rtb_envs.registry import EnvSpec, find
 from rtb_envs.registry import list_envs as list_envs
@@ -50,8 +51,10 @@ class FunctionalCore(ABC, Generic[ParamsT, StateT, NoiseT]):
         """The numbers of the world as configured."""
 
     @property
-    def action_scale(self) -> Literal["linear", "log"]:
-        """How a policy should spread itself over a Box of actions: evenly, or evenly in the logarithm."""
+    def action_scale(self) -> ActionScale:
+        """How a policy should spread itself over a Box of actions: evenly, or evenly in the logarithm; a tuple says it
+        of each entry along an action's last axis.
+        """
         return "linear"
 
     @abstractmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium
 import jax
@@ -14,6 +14,7 @@ from jax import Array
 from jaxtyping import Int
 
 from rtb_envs import validation
+from rtb_envs.action_scale import ActionScale
 from rtb_envs.core import Environment, Info
 from rtb_envs.multi_agent import MultiAgentEnvironment, SeatParams
 from rtb_envs.policies.policy import Policy
@@ -94,7 +95,7 @@ class Seat(Environment[SeatParams[Any], SeatState, SeatNoise]):
         return self._params
 
     @property
-    def action_scale(self) -> Literal["linear", "log"]:
+    def action_scale(self) -> ActionScale:
         return self.core.action_scale
 
     def observation_space(self, params: SeatParams[Any]) -> gymnasium.spaces.Space[Any]:

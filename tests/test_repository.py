@@ -24,7 +24,7 @@ LOCAL_PACKAGES = {*PACKAGES, "tests"}
 
 # Room of rtb_envs (a module, or a folder with all that is in it) -> the rooms it may import. From the ground up: a
 # room names only rooms above it in this table. The package itself, rtb_envs/__init__.py, is the roof.
-GROUND = {"validation", "random", "compile", "files"}
+GROUND = {"validation", "random", "compile", "files", "action_scale"}
 SIMULATORS = {"auctions", "users", "policies", "core", "multi_agent", "seat", "envs", *GROUND}
 STUDIES = {
     "rtbgym",
@@ -40,6 +40,7 @@ STUDIES = {
 ROOMS = {
     "validation": set(),
     "files": set(),
+    "action_scale": {"validation"},
     "registry": {"validation"},
     "random": {"validation"},
     "compile": {"validation"},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Protocol, cast
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ from jax.scipy.special import ndtr, ndtri
 from jaxtyping import Float, Int
 
 from rtb_envs import validation
+from rtb_envs.action_scale import ActionScale, check_bounds, logarithmic
 from rtb_envs.policies.policy import Policy
 from rtb_envs.policies.uniform_random import ActingEnvironment
 from rtb_envs.random import Stream
@@ -128,14 +129,15 @@ class GaussianExploration:
     """Noise around each entry of the rule's action, inside [low, high]: a normal law truncated to the action space.
 
     ``scale`` "log": of the logarithm, so the noise on a bid multiplier is log-normal and ``std`` is that of ln(action);
-    "linear": of the action itself. Truncation, unlike clipping, puts no mass on the bounds: every action has a density.
+    "linear": of the action itself; a tuple: of each entry along the last axis. Truncation, unlike clipping, puts no
+    mass on the bounds: every action has a density.
     """
 
     rule: Policy
     std: Float[Array, ""]
     low: Float[Array, "*action"]
     high: Float[Array, "*action"]
-    scale: Literal["linear", "log"] = field(metadata={"static": True})
+    scale: ActionScale = field(metadata={"static": True})
 
     @classmethod
     def for_env(
@@ -149,10 +151,7 @@ class GaussianExploration:
         space = env.action_space(env.default_params if params is None else params)
         if not isinstance(space, spaces.Box) or not np.issubdtype(space.dtype, np.floating):
             raise validation.wrong_type("action space", "a Box of floats", space)
-        positive = bool((space.low > 0).all()) or env.action_scale == "linear"
-        if not np.isfinite([space.low, space.high]).all() or not positive:
-            kind = "finite" if env.action_scale == "linear" else "finite, positive"
-            raise validation.wrong_value("action space", f"a Box with {kind} bounds", space)
+        check_bounds("action space", space, env.action_scale)
         std = validation.number("std", std, 0, 1e6, open_low=True)
         _check_draws_nothing(env, rule, params)
         low, high = jnp.asarray(space.low, jnp.float32), jnp.asarray(space.high, jnp.float32)
@@ -167,7 +166,8 @@ class GaussianExploration:
         uniform = stream.uniform(jnp.arange(self.low.size)).reshape(self.low.shape)
         share = ndtr(below) + uniform * (ndtr(above) - ndtr(below))
         drawn = mean + self.std * jnp.clip(ndtri(share), below, above)
-        return jnp.clip(jnp.exp(drawn) if self.scale == "log" else drawn, self.low, self.high), carry
+        log = logarithmic(self.scale, self.low.shape)
+        return jnp.clip(jnp.where(log, jnp.exp(jnp.where(log, drawn, 0.0)), drawn), self.low, self.high), carry
 
     def log_propensity(self, carry: Any, observation: Array, action: Float[Array, "*action"]) -> Float[Array, ""]:
         greedy, _ = self.rule.act(NO_STREAM, carry, observation)
@@ -176,10 +176,11 @@ class GaussianExploration:
         inside = jnp.log(self.std * (ndtr(above) - ndtr(below)))
         log_density = -(((position - mean) / self.std) ** 2) / 2 - _LOG_SQRT_TWO_PI - inside
         # The density of the action is that of its logarithm over the action.
-        return jnp.sum(log_density - (position if self.scale == "log" else 0.0))
+        return jnp.sum(log_density - jnp.where(logarithmic(self.scale, self.low.shape), position, 0.0))
 
     def _on_scale(self, action: Array) -> Array:
-        return jnp.log(action) if self.scale == "log" else action
+        log = logarithmic(self.scale, self.low.shape)
+        return jnp.where(log, jnp.log(jnp.where(log, action, 1.0)), action)
 
     def _standardised(self, greedy: Array) -> tuple[Array, Array, Array]:
         """The law's mean, which lies inside the bounds, and the bounds in standard deviations from it."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from gymnasium import spaces
 from jax import Array
 from jaxtyping import Float
 
 from rtb_envs import validation
+from rtb_envs.action_scale import ActionScale, check_bounds, logarithmic
 from rtb_envs.random import Stream
 
 
@@ -24,8 +25,8 @@ class ActingEnvironment(Protocol):
         """The numbers of the world as configured."""
 
     @property
-    def action_scale(self) -> Literal["linear", "log"]:
-        """How to spread over a Box of actions: evenly, or evenly in the logarithm."""
+    def action_scale(self) -> ActionScale:
+        """How to spread over a Box of actions."""
 
     def action_space(self, params: Any) -> spaces.Space[Any]:
         """The actions that the environment takes."""
@@ -36,12 +37,13 @@ class ActingEnvironment(Protocol):
 class UniformRandom:
     """Each entry independent and uniform over [low, high]: itself, its logarithm, or, for "integer", its whole numbers.
 
-    ``low`` and ``high`` have the shape of the action; logarithms need ``low`` > 0.
+    ``low`` and ``high`` have the shape of the action; logarithms need ``low`` > 0. ``scale`` may name the spread of
+    each entry along the last axis.
     """
 
     low: Float[Array, "*action"]
     high: Float[Array, "*action"]
-    scale: Literal["linear", "log", "integer"] = field(metadata={"static": True})
+    scale: ActionScale | Literal["integer"] = field(metadata={"static": True})
 
     @classmethod
     def for_env(cls, env: ActingEnvironment, params: Any = None) -> UniformRandom:
@@ -56,12 +58,7 @@ class UniformRandom:
             return cls(jnp.float32(first), jnp.float32(first + int(space.n) - 1), "integer")
         if not isinstance(space, spaces.Box):
             raise validation.wrong_type("action space", "a Discrete or a Box", space)
-        if not np.isfinite([space.low, space.high]).all():
-            raise validation.wrong_value("action space", "a Box with finite bounds", space)
-        if env.action_scale == "log" and (space.low <= 0).any():
-            raise validation.wrong_value(
-                "action space", "a Box with positive bounds where action_scale is 'log'", space
-            )
+        check_bounds("action space", space, env.action_scale)
         return cls(jnp.asarray(space.low, jnp.float32), jnp.asarray(space.high, jnp.float32), env.action_scale)
 
     def init(self, params: Any) -> tuple[()]:
@@ -72,16 +69,18 @@ class UniformRandom:
         if self.scale == "integer":
             drawn = self.low + jnp.floor(uniform * (self.high - self.low + 1))
             return drawn.astype(jnp.int32), carry
-        if self.scale == "log":
-            drawn = self.low * jnp.exp(uniform * jnp.log(self.high / self.low))
-        else:
-            drawn = self.low + uniform * (self.high - self.low)
+        log = logarithmic(self.scale, self.low.shape)
+        log_ratio = jnp.log(jnp.where(log, self.high / self.low, 1.0))
+        linear = self.low + uniform * (self.high - self.low)
+        drawn = jnp.where(log, self.low * jnp.exp(uniform * log_ratio), linear)
         return jnp.clip(drawn, self.low, self.high), carry
 
     def log_propensity(self, carry: tuple[()], observation: Array, action: Array) -> Float[Array, ""]:
         """Natural logarithm of the action's probability, or of its density in a Box; nothing is checked."""
         if self.scale == "integer":
             return -jnp.sum(jnp.log(self.high - self.low + 1))
-        if self.scale == "log":
-            return -jnp.sum(jnp.log(action) + jnp.log(jnp.log(self.high / self.low)))
-        return -jnp.sum(jnp.log(self.high - self.low))
+        log = logarithmic(self.scale, self.low.shape)
+        # Of a linear entry the logarithm is not read, but must not be NaN or infinite either.
+        log_ratio = jnp.log(jnp.where(log, self.high / self.low, math.e))
+        log_width = jnp.where(log, jnp.log(jnp.where(log, action, 1.0)) + jnp.log(log_ratio), 0.0)
+        return -jnp.sum(jnp.where(log, log_width, jnp.log(self.high - self.low)))

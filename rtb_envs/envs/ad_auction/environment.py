@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import gymnasium
 import jax
@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float, Int
 
+from rtb_envs.action_scale import ActionScale
 from rtb_envs.auctions.mechanisms import clearing_price, wins
 from rtb_envs.core import Environment, Info, RenderPanel
 from rtb_envs.envs.ad_auction.bidding import read_action
@@ -76,7 +77,7 @@ class AdAuction(Environment[Params, State, Noise]):
         return self._params
 
     @property
-    def action_scale(self) -> Literal["linear", "log"]:
+    def action_scale(self) -> ActionScale:
         return "linear" if self.config.action_kind == "bid_curve" else "log"
 
     def observation_space(self, params: Params) -> gymnasium.spaces.Box:

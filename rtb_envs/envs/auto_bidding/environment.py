@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -11,6 +9,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
+from rtb_envs.action_scale import ActionScale
 from rtb_envs.auctions.position_auctions import position_auction
 from rtb_envs.core import Info, RenderPanel
 from rtb_envs.envs.auto_bidding.config import MAX_BID, UNITS, Config
@@ -78,7 +77,7 @@ class AutoBidding(MultiAgentEnvironment[Params, State, Noise]):
         return self._params
 
     @property
-    def action_scale(self) -> Literal["linear", "log"]:
+    def action_scale(self) -> ActionScale:
         return "log"
 
     def seat_params(self, params: Params, agent: Int[Array, ""], rivals: tuple[object, ...]) -> BidderParams:

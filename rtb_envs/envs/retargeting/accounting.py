@@ -126,7 +126,7 @@ def reward_of(state: State, added: Entry, params: Params) -> Reward:
     """The reward's terms for the opportunity just booked."""
     totals, window, booked_now = state.agents, state.window, AgentTotals(*added.agents)
     # Each term is one number of the market times one of the lane: a longer product might be taken in another order.
-    weights, new = params.reward_weights, rounded(booked_now.new_customer * (1 / WHOLE))
+    weights, new = params.reward_weights.T, rounded(booked_now.new_customer * (1 / WHOLE))
     customers = jnp.maximum(totals.new_customer, 1).astype(float)
     cac = jnp.minimum(totals.cost.astype(float) * (WHOLE / UNITS / CAC_TARGET) / customers, CAC_CAP)
     wins = state.ring_win.sum(dtype=jnp.int32)
@@ -135,8 +135,10 @@ def reward_of(state: State, added: Entry, params: Params) -> Reward:
     recent = _grid(units(window.cost, window.revenue) * (1 / UNITS))
     positive = jnp.maximum(recent, 0).sum()
     profit_share = jnp.clip(recent / jnp.where(positive > 0, positive, 1), -1, 1)
+    dollar = weights[0] * (1 / REVENUE_SCALE / UNITS)
+    dearer = (params.spend_weight - 1) * dollar
     return Reward(
-        _grid(units(added.cost, added.revenue) * (weights[0] * (1 / REVENUE_SCALE / UNITS))),
+        _grid(units(added.cost, added.revenue) * dollar) - _grid(added.cost.astype(float) * dearer),
         _grid(booked_now.credit * (weights[1] * (1 / WHOLE))),
         _grid(-weights[2] * rounded(cac * new)),
         _grid(weights[3] * jnp.where(wins > 0, share, 0)),

@@ -33,6 +33,12 @@ class DiscreteSeat(Environment[SeatParams[Any], SeatState, SeatNoise]):
         return hash((DiscreteSeat, self.base))
 
     @property
+    def action_factors(self) -> tuple[int, ...]:
+        """How many choices of each kind an index stands for, in the order of the table's columns."""
+        factors: tuple[int, ...] = self.base.core.action_factors  # type: ignore[attr-defined]
+        return factors
+
+    @property
     def config(self) -> Any:
         """The static configuration of the market."""
         return self.base.config

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
 import gymnasium
 import jax
@@ -12,6 +11,7 @@ import numpy as np
 from jax import Array, lax
 from jaxtyping import Bool, Float, Int
 
+from rtb_envs.action_scale import ActionScale
 from rtb_envs.core import Info, RenderPanel
 from rtb_envs.envs.retargeting.accounting import Reward, booked, entry, reward_of
 from rtb_envs.envs.retargeting.auction import NUM_STAGES, hold_auction, read_action
@@ -88,8 +88,9 @@ class Retargeting(MultiAgentEnvironment[Params, State, Noise]):
         return self._params
 
     @property
-    def action_scale(self) -> Literal["linear", "log"]:
-        return "linear"
+    def action_scale(self) -> ActionScale:
+        """Bids are worth telling apart by their ratio: half of the range is above $10, and a customer is worth $1."""
+        return ("log", "linear", "linear")
 
     def seat_params(self, params: Params, agent: Int[Array, ""], rivals: tuple[object, ...]) -> AdvertiserParams:
         return AdvertiserParams(params, agent, rivals)
@@ -104,6 +105,11 @@ class Retargeting(MultiAgentEnvironment[Params, State, Noise]):
         high = np.array([HIGHEST_BID, NUM_STAGES - 1, HIGHEST_INTENSITY], np.float32)
         shape = (*self._rows, 3)
         return gymnasium.spaces.Box(np.broadcast_to(low, shape), np.broadcast_to(high, shape), shape, np.float32)
+
+    @property
+    def action_factors(self) -> tuple[int, ...]:
+        """How many bids, stages and intensities ``action_choices`` combines, the last fastest."""
+        return BID_CHOICES, NUM_STAGES, len(INTENSITY_CHOICES)
 
     def action_choices(self, params: Params) -> Float[Array, "choices 3"]:
         """The 240 actions of a discrete learner: 10 bids even in the logarithm, 6 stages, 4 intensities."""

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from scipy.special import betaincinv
 
 from rtb_envs import validation
@@ -58,7 +59,10 @@ class Options:
     touches: int = 8
     alliance: Any = None
     reward_weights: Any = (1.0, 0.1, 0.05, 0.05, 0.1)
-    """Of profit, conversion, acquisition cost, win share, profit share."""
+    """Of profit, conversion, acquisition cost, win share, profit share: five for all, or a row for each agent."""
+    spend_weight: Any = 1.0
+    """What a dollar spent counts in the reward's profit, one number or one for each agent: above 1 it is a shadow price
+    of the budget, which tells a learner of a short horizon what else the dollar could buy."""
     generator: Generator = "counter"
 
     def __post_init__(self) -> None:
@@ -107,7 +111,8 @@ class Options:
             stage_mix=_float([0.40, 0.25, 0.20, 0.10, 0.03, 0.02]),
             mean_idle_hours=_float(184),
             response=self._response(),
-            reward_weights=_float(validation.array("reward_weights", self.reward_weights, [(5,)], 0, 100)),
+            reward_weights=self._of_agents("reward_weights", (5,)),
+            spend_weight=self._of_agents("spend_weight", ()),
             realism=_float(1),
             transitions=jnp.asarray(True),
             drift=_float(self.drift),
@@ -149,6 +154,11 @@ class Options:
         if len(shape) != 1 or not 1 <= shape[0] <= 2**20:
             raise validation.wrong_value("context_ctr", "a list of 1 to 2**20 click rates", self.context_ctr)
         return validation.array("context_ctr", self.context_ctr, [shape], 0, 0.99)
+
+    def _of_agents(self, name: str, shape: tuple[int, ...]) -> Array:
+        """An option of ``shape`` for all or for each agent, as it is for each."""
+        each = (self.num_agents, *shape)
+        return _float(np.broadcast_to(validation.array(name, getattr(self, name), [shape, each], 0, 100), each))
 
     def _budgets(self) -> np.ndarray[Any, np.dtype[np.float64]]:
         shapes = [(), (self.num_agents,)]

@@ -82,7 +82,9 @@ class Params:
     """Shares of the stages when an episode begins."""
     mean_idle_hours: Float[Array, ""]
     response: ResponseParams
-    reward_weights: Float[Array, "5"]
+    reward_weights: Float[Array, "agents 5"]
+    spend_weight: Float[Array, "agents"]
+    """What a dollar spent counts in the reward's profit."""
     realism: Float[Array, ""]
     """s in [0, 1]: scale of fatigue, noise and delay."""
     transitions: Bool[Array, ""]
