@@ -26,11 +26,10 @@ def table(results: Results) -> Table:
         box=SIMPLE_HEAD,
     )
     grid.add_column("agent", no_wrap=True)
-    grid.add_column("rule", no_wrap=True)
     for heading in (
         "profit\n($ an\nepisode)",
         "rule's\n($ an\nepisode)",
-        "difference\n($ an episode)",
+        "difference\n($ an\nepisode)",
         "ratio",
         "spent\n(% of\nbudget)",
         "share\nof wins\n(%)",
@@ -40,13 +39,12 @@ def table(results: Results) -> Table:
     ):
         grid.add_column(heading, justify="right", no_wrap=True)
     for seat in evaluation["agents"]:
-        name = f"{seat['agent']}\n({seat['algo']})"
+        name = f"{seat['agent']}\n{seat['algo']}, or {seat['rule']}"
         shares = [_number(seat[key], scale, 1) for key, scale in (("budget_used", 100), ("market_share", 100))]
-        grid.add_row(name, seat["rule"], *_compared(seat), *shares, *_health(seat))
+        grid.add_row(name, *_compared(seat), *shares, *_health(seat))
     spent = sum(seat["cost"] for seat in evaluation["agents"]) / sum(market["budgets"])
     grid.add_row(
-        "total",
-        "strategy set",
+        "total, or strategy set",
         *_compared(evaluation["total"]),
         f"{100 * spent:.1f}",
         "",
