@@ -68,7 +68,8 @@ class DQN:
     The value of an action is the state's value plus the action's advantage, each from a network of its own (dueling
     networks: Wang et al., ICML 2016, eq. 9, which share a trunk). The network of the advantages is the policy's: its
     logits are advantages in units of what a single step's reward varies by, so that they are of the size that networks
-    learn well at however far the discount looks ahead, and the most probable action is the greedy one. Raises ValueError or TypeError for wrong settings and for spaces that it cannot serve.
+    learn well at however far the discount looks ahead, and the most probable action is the greedy one. Raises
+    ValueError or TypeError for wrong settings and for spaces that it cannot serve.
     """
 
     def __init__(self, env: Environment[Any, Any, Any], settings: DQNSettings) -> None:

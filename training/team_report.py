@@ -17,7 +17,7 @@ def table(results: Results) -> Table:
     grid = Table(
         title=f"{market['env']}, curriculum stage {market['stage']} ({market['horizon']:,} opportunities an episode): "
         f"{len(evaluation['seeds'])} held-out seeds of {evaluation['episodes_per_seed']} episodes",
-        caption="Profit: attributed revenue less spend. "
+        caption="Profit: attributed revenue less spend, in $ an episode. "
         f"\\[low, high]: {100 * evaluation['confidence']:.0f} % bootstrap "
         "intervals over seeds, differences paired.\nThe rule plays the learner's own seat against the other learners; "
         "in the last row rules play all seats.",
@@ -27,12 +27,10 @@ def table(results: Results) -> Table:
     )
     grid.add_column("agent", no_wrap=True)
     for heading in (
-        "profit\n($ an\nepisode)",
-        "rule's\n($ an\nepisode)",
-        "difference\n($ an\nepisode)",
+        "profit\nrule's\n($)",
+        "difference\n($)",
         "ratio",
-        "spent\n(% of\nbudget)",
-        "share\nof wins\n(%)",
+        "spent\nwins\n(%)",
         "ROAS",
         "CVR\n(%)",
         "CAC\n($)",
@@ -40,24 +38,18 @@ def table(results: Results) -> Table:
         grid.add_column(heading, justify="right", no_wrap=True)
     for seat in evaluation["agents"]:
         name = f"{seat['agent']}\n{seat['algo']}, or {seat['rule']}"
-        shares = [_number(seat[key], scale, 1) for key, scale in (("budget_used", 100), ("market_share", 100))]
-        grid.add_row(name, *_compared(seat), *shares, *_health(seat))
+        shares = [_number(seat[key], 100, 1) for key in ("budget_used", "market_share")]
+        grid.add_row(name, *_compared(seat), "\n".join(shares), *_health(seat))
     spent = sum(seat["cost"] for seat in evaluation["agents"]) / sum(market["budgets"])
-    grid.add_row(
-        "total, or strategy set",
-        *_compared(evaluation["total"]),
-        f"{100 * spent:.1f}",
-        "",
-        *_health(evaluation["market"]),
-    )
+    total = evaluation["total"]
+    grid.add_row("total\nor strategy set", *_compared(total), f"{100 * spent:.1f}", *_health(evaluation["market"]))
     return grid
 
 
 def _compared(figures: Results) -> list[str]:
     ratio = figures["ratio"]
     return [
-        f"{figures['profit']['estimate']:,.0f}",
-        f"{figures['rule_profit']['estimate']:,.0f}",
+        f"{figures['profit']['estimate']:,.0f}\n{figures['rule_profit']['estimate']:,.0f}",
         _interval(figures["difference"]),
         "–" if ratio is None else f"{ratio['estimate']:.2f}",
     ]
@@ -68,7 +60,7 @@ def _health(figures: Results) -> list[str]:
 
 
 def _interval(figure: Results) -> str:
-    return f"{figure['estimate']:+,.0f}\n\\[{figure['low']:+,.0f}, {figure['high']:+,.0f}]"
+    return f"{figure['estimate']:+,.0f}\n\\[{figure['low']:+,.0f},\n{figure['high']:+,.0f}]"
 
 
 def _number(value: float | None, scale: float, digits: int) -> str:
@@ -87,7 +79,7 @@ def comparison(figures: Results, names: tuple[str, str]) -> Table:
         box=SIMPLE_HEAD,
     )
     grid.add_column("agent")
-    for heading in ("profit of A ($)", "profit of B ($)", "A less B ($)", "A over B"):
+    for heading in ("profit of A\nof B ($)", "A less B ($)", "A over B"):
         grid.add_column(heading, justify="right")
     for name, row in figures["rows"].items():
         grid.add_row(name, *_compared(row))
