@@ -67,9 +67,8 @@ class DQN:
 
     The value of an action is the state's value plus the action's advantage, each from a network of its own (dueling
     networks: Wang et al., ICML 2016, eq. 9, which share a trunk). The network of the advantages is the policy's: its
-    logits are advantages in units of what a single step's reward varies by, so that they are of the size that networks
-    learn well at however far the discount looks ahead, and the most probable action is the greedy one. Raises
-    ValueError or TypeError for wrong settings and for spaces that it cannot serve.
+    logits are the advantages, and the most probable action is the greedy one. Raises ValueError or TypeError for wrong
+    settings and for spaces that it cannot serve.
     """
 
     def __init__(self, env: Environment[Any, Any, Any], settings: DQNSettings) -> None:
@@ -240,10 +239,8 @@ class DQN:
         distribution = self._spec.distribution(weights["advantage"], features)
         assert isinstance(distribution, Categorical)
         centred = distribution.logits - jnp.mean(distribution.logits, axis=-1, keepdims=True)
-        # Were rewards independent, the return of all that follows would vary by 1 and a step's reward by this.
-        step = jnp.sqrt(1 - jnp.asarray(self.settings.gamma, float) ** 2)
         value: Any = self._critic.apply(weights["value"], features)
-        return value[..., None] + step * centred
+        return value[..., None] + centred
 
     def _rate(self, state: DQNState) -> Array:
         """The learning rate of this update."""

@@ -24,6 +24,8 @@ def table(results: Results) -> Table:
         title_justify="left",
         caption_justify="left",
         box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
     grid.add_column("agent", no_wrap=True)
     for heading in (
@@ -37,12 +39,12 @@ def table(results: Results) -> Table:
     ):
         grid.add_column(heading, justify="right", no_wrap=True)
     for seat in evaluation["agents"]:
-        name = f"{seat['agent']}\n{seat['algo']}, or {seat['rule']}"
+        name = f"{seat['agent']}\n{seat['algo']} | {seat['rule']}"
         shares = [_number(seat[key], 100, 1) for key in ("budget_used", "market_share")]
         grid.add_row(name, *_compared(seat), "\n".join(shares), *_health(seat))
     spent = sum(seat["cost"] for seat in evaluation["agents"]) / sum(market["budgets"])
     total = evaluation["total"]
-    grid.add_row("total\nor strategy set", *_compared(total), f"{100 * spent:.1f}", *_health(evaluation["market"]))
+    grid.add_row("total\n| strategy set", *_compared(total), f"{100 * spent:.1f}", *_health(evaluation["market"]))
     return grid
 
 
@@ -77,6 +79,8 @@ def comparison(figures: Results, names: tuple[str, str]) -> Table:
         title_justify="left",
         caption_justify="left",
         box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
     grid.add_column("agent")
     for heading in ("profit of A\nof B ($)", "A less B ($)", "A over B"):
