@@ -113,3 +113,12 @@ def test_actions_are_read_off_their_space():
 def test_spaces_that_cannot_be_served_are_refused(space, scale, error, message):
     with pytest.raises(error, match=message):
         actions_of(space, scale)
+
+
+def test_an_action_of_several_choices_has_the_sum_of_their_numbers():
+    actions = DiscreteActions(6, factors=(2, 3))
+    outputs = jnp.float32([10, 20, 1, 2, 3])
+    assert actions.outputs == 5
+    assert actions.logits(outputs).tolist() == [11, 12, 13, 21, 22, 23]
+    assert actions.logits(jnp.stack([outputs, 2 * outputs])).shape == (2, 6)
+    assert DiscreteActions(5).logits(outputs).tolist() == outputs.tolist()

@@ -110,6 +110,12 @@ def test_one_opportunity_by_hand(transition):
     assert totals.revenue.tolist() == [4_412, 0, 0, 0]
     np.testing.assert_allclose(reward[0], 0.857352 + 0.1 - 0.0025048 + 0.0375 + 0.1, atol=5e-5)
     np.testing.assert_allclose(reward[1:], -0.0125, atol=2e-5)
+    # A dollar of agent 0 counts three times in its profit, and the others want nothing but wins.
+    weights = PARAMS.reward_weights.at[1:].set(jnp.float32([0, 0, 0, 1, 0]))
+    dearer = params.replace(spend_weight=jnp.float32([3, 1, 1, 1]), reward_weights=weights)
+    reward = jax.device_get(transition(state, action, noise, dearer))[1]
+    np.testing.assert_allclose(reward[0], (44.12 - 3 * 1.2524) / 50 + 0.1 - 0.0025048 + 0.0375 + 0.1, atol=5e-5)
+    np.testing.assert_allclose(reward[1:], -0.25, atol=2e-5)
     customer = Customer(*(np.asarray(field)[0] for field in read(after.customers, AGENTS)))
     assert (customer.visits, customer.purchases, customer.cart_value, customer.stage) == (6, 1, 0, 3)
     np.testing.assert_allclose(customer.lifetime_value, 0.1 * 12 * 0.3 * 44.12, rtol=1e-5)
