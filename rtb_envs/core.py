@@ -44,6 +44,8 @@ class FunctionalCore(ABC, Generic[ParamsT, StateT, NoiseT]):
     options: dict[str, Any] | None = None
     """What ``make`` built it from besides its id; None where it was built otherwise."""
     render_panels: tuple[RenderPanel, ...] = ()
+    lanes_at_once: int = 2048
+    """Most lanes that a rollout steps together: more where a step is little work, fewer would fill caches better."""
 
     @property
     @abstractmethod

@@ -18,8 +18,6 @@ from rtb_envs.random import EVALUATE, Stream, lane_keys
 from rtb_envs.rollouts.chunk import Chunk
 from rtb_envs.rollouts.result import Rollout
 
-CHUNK_LANES = 2048
-"""Most lanes that run together."""
 MAX_LANES = 2**24
 MAX_STEPS = 2**31 - 1
 
@@ -171,7 +169,7 @@ def _compiled(
 
     def program(num_steps: Array, policy: Policy, lane_keys: Array, params: Any) -> Any:
         num_lanes = lane_keys.shape[0]
-        num_chunks = -(-num_lanes // CHUNK_LANES)
+        num_chunks = -(-num_lanes // env.lanes_at_once)
         chunk_lanes = -(-num_lanes // num_chunks)
         # The last chunk is filled up by repeating the last lane, to be thrown away.
         lane = jnp.minimum(jnp.arange(num_chunks * chunk_lanes), num_lanes - 1).reshape(num_chunks, chunk_lanes)

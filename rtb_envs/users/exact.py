@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.typing import ArrayLike
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int, Shaped, UInt32
 
 
-def pick(table: Shaped[Array, "entries"], index: Int[ArrayLike, "*batch"]) -> Shaped[Array, "*batch"]:
+def pick(table: Shaped[Array, "entries"] | Sequence[Array], index: Int[ArrayLike, "*batch"]) -> Shaped[Array, "*batch"]:
     """``table[index]`` for a short table, by comparisons: on a CPU they fuse with what follows, a gather does not.
 
     An ``index`` outside the table gives the first entry.
     """
     index = jnp.asarray(index)
     chosen: Array = jnp.broadcast_to(table[0], index.shape)
-    for entry in range(1, table.shape[0]):
+    for entry in range(1, len(table)):
         chosen = jnp.where(index == entry, table[entry], chosen)
     return chosen
 
@@ -27,3 +29,17 @@ def rounded(product: Float[ArrayLike, "*batch"]) -> Float[Array, "*batch"]:
     others would not: the maximum, which changes nothing, keeps a market the same bits alone and in a batch.
     """
     return jnp.maximum(jnp.asarray(product), 0)
+
+
+def once_word(word: UInt32[Array, "*batch"]) -> UInt32[Array, "*batch"]:
+    """A random word computed once, as ``once``; of all words the largest alone becomes another, 0."""
+    return lax.rem(word, jnp.uint32(2**32 - 1))
+
+
+def once(whole: Int[Array, "*batch"]) -> Int[Array, "*batch"]:
+    """``whole``, int32 in 0 .. 2**31 - 2, computed once however many values follow from it.
+
+    Compilers for CPUs fuse what is cheap into every value that uses it, and so compute a long chain again for each. A
+    remainder they hold to be dear, and keep.
+    """
+    return lax.rem(whole, jnp.int32(2**31 - 1))

@@ -233,9 +233,10 @@ def test_money_is_conserved_budgets_are_never_overdrawn_and_observations_stay_in
     state, observation, reward, info = day(actions)
     limited = np.asarray(REAL.default_params.is_limited)
     budget = np.asarray(REAL.default_params.daily_budget)
-    assert (state.remaining_budget >= 0).all()
-    assert (state.remaining_budget[..., ~limited] == budget[~limited]).all()
-    assert (state.remaining_budget[:, -1, limited].min(axis=0) < budget[limited]).all()
+    remaining = np.stack(state.remaining_budget, axis=-1)
+    assert (remaining >= 0).all()
+    assert (remaining[..., ~limited] == budget[~limited]).all()
+    assert (remaining[:, -1, limited].min(axis=0) < budget[limited]).all()
     micros = np.round(reward * 1e6).astype(np.int64)
     whole = state.episode.dollars.astype(np.int64) * MICROS + state.episode.revenue
     np.testing.assert_array_equal(np.cumsum(micros, axis=1), whole)

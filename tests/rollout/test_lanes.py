@@ -15,7 +15,7 @@ from rtb_envs.policies.pid import PID
 from rtb_envs.random import EVALUATE, TRAIN, TUNE, Stream, lane_keys
 from rtb_envs.rollouts import rollout, run_lanes
 from rtb_envs.rollouts.chunk import POLICY_SITE
-from rtb_envs.rollouts.lanes import CHUNK_LANES, resolve
+from rtb_envs.rollouts.lanes import resolve
 from tests.toy import Toy, ToyParams
 
 TOY = Toy()
@@ -120,7 +120,7 @@ def test_a_batch_of_lanes_is_those_lanes_alone(auction):
 
 
 def test_results_do_not_depend_on_how_lanes_are_divided_into_chunks():
-    count = CHUNK_LANES + 3  # two chunks, the second filled up
+    count = TOY.lanes_at_once + 3  # two chunks, the second filled up
     result = rollout(TOY, ALTERNATING, num_envs=count, num_steps=STEPS, seed=1)
     keys = lane_keys(1, EVALUATE, count)
     for first in (0, count // 2, count - 4):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import functools
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 from jax import Array
@@ -12,32 +14,39 @@ from rtb_envs.auctions.mechanisms import clearing_price
 from rtb_envs.envs.ad_placement.config import MAX_CPM, Config
 from rtb_envs.envs.ad_placement.fixed_point import as_probability, price_micros, probability
 from rtb_envs.envs.ad_placement.params import Params
+from rtb_envs.users.exact import once, pick
 
 FILLED, BELOW_FLOOR, NO_ELIGIBLE, NOT_OPENED = 0, 1, 2, 3
 REASONS = ("filled", "below_floor", "no_eligible", "not_opened")
 
 
+Grid: TypeAlias = Sequence[Sequence[Array]]
+"""A number for every advertiser in every slot, [slots][advertisers]. Each is an array of its own, so that a batch of
+markets has an array [markets] for each, which compilers turn into wide instructions: an axis of a few advertisers, or
+slots, they would walk through one by one."""
+
+
 class Candidates(NamedTuple):
     """The terms of every advertiser in every slot."""
 
-    pctr: Float[Array, "slots advertisers"]
+    pctr: Grid
     """Of an impression in the classic market, of a viewable one in the real market."""
-    bid_cpm: Float[Array, "slots advertisers"]
-    score: Float[Array, "slots advertisers"]
-    is_eligible: Bool[Array, "slots advertisers"]
+    bid_cpm: Grid
+    score: Grid
+    is_eligible: Grid
 
 
 class Sale(NamedTuple):
-    """What the auctions of an event's slots bring, opened or not."""
+    """What the auctions of an event's slots bring, opened or not; [slots] each."""
 
-    winner: Int[Array, "slots"]
+    winner: Sequence[Int[Array, ""]]
     """Index of the advertiser; without meaning where nothing is sold."""
-    is_sold: Bool[Array, "slots"]
-    price: Int[Array, "slots"]
+    is_sold: Sequence[Bool[Array, ""]]
+    price: Sequence[Int[Array, ""]]
     """Micro-dollars per mille; 0 where nothing is sold."""
-    pctr: Float[Array, "slots"]
+    pctr: Sequence[Float[Array, ""]]
     """The winner's."""
-    reason: Int[Array, "slots"]
+    reason: Sequence[Int[Array, ""]]
     """Index into ``REASONS`` of an opened slot's."""
 
 
@@ -45,8 +54,8 @@ def candidates(
     user_factor: Float[Array, ""],
     slot_factor: Float[Array, ""],
     fatigue: Float[Array, ""],
-    uniform: Float[Array, "slots advertisers"] | None,
-    is_eligible: Bool[Array, "advertisers"],
+    uniform: Grid | None,
+    is_eligible: Sequence[Bool[Array, ""]],
     params: Params,
     config: Config,
 ) -> Candidates:
@@ -55,21 +64,26 @@ def candidates(
     Classic: score = bid_cpm * pCTR * quality. Real: the slot's factor is left out, as pCTR is that of a viewable
     impression; bid_cpm = pCTR * value * 1000, at most ``MAX_CPM``, and score = bid_cpm * quality.
     """
-    rate = params.ctr * user_factor
-    if config.market == "classic":
-        rate = rate * slot_factor
-    units = probability(jnp.minimum(rate * fatigue, 1))[None, :]
-    if uniform is not None:
-        units = units + probability(params.noise * (2 * uniform - 1))
-    units = jnp.clip(units, 0, probability(jnp.ones(())))
-    pctr = as_probability(jnp.broadcast_to(units, (config.max_slots, units.shape[1])))
-    if config.market == "classic":
-        bid = jnp.broadcast_to(params.bid_cpm, pctr.shape)
-        score = bid * pctr * params.quality
-    else:
-        bid = jnp.minimum(pctr * params.numbers.click_value_per_mille, MAX_CPM)
-        score = bid * params.quality
-    return Candidates(pctr, bid, score, jnp.broadcast_to(is_eligible, pctr.shape))
+    rows = []
+    for slot in range(config.max_slots):
+        row = []
+        for index in range(params.ctr.shape[0]):
+            rate = params.ctr[index] * user_factor
+            if config.market == "classic":
+                rate = rate * slot_factor
+            units = probability(jnp.minimum(rate * fatigue, 1))
+            if uniform is not None:
+                units = units + probability(params.noise * (2 * uniform[slot][index] - 1))
+            pctr = as_probability(once(jnp.clip(units, 0, probability(jnp.ones(())))))
+            if config.market == "classic":
+                bid = jnp.broadcast_to(params.bid_cpm[index], pctr.shape)
+                score = bid * pctr * params.quality[index]
+            else:
+                bid = jnp.minimum(pctr * params.numbers.click_value_per_mille[index], MAX_CPM)
+                score = bid * params.quality[index]
+            row.append((pctr, bid, score, is_eligible[index]))
+        rows.append(row)
+    return Candidates(*(tuple(tuple(one[field] for one in row) for row in rows) for field in range(4)))
 
 
 def sell(offered: Candidates, floor_cpm: Float[Array, ""], params: Params, config: Config) -> Sale:
@@ -80,31 +94,56 @@ def sell(offered: Candidates, floor_cpm: Float[Array, ""], params: Params, confi
     hybrid: ``hybrid_weight`` of the first and the rest of the second. A winner whose bid is below the floor buys
     nothing; with ``below_floor="try_next"`` such bids take no part.
     """
-    can_pay = offered.bid_cpm >= floor_cpm
-    takes_part = offered.is_eligible & can_pay if config.below_floor == "try_next" else offered.is_eligible
-    quality = jnp.broadcast_to(params.quality, offered.score.shape)
-    # A fold over advertisers, a static axis: reductions with an index are many times slower on CPUs.
-    nobody = jnp.full(offered.score.shape[0], -1.0, offered.score.dtype)
-    none = jnp.zeros_like(nobody)
-    best, second, winner = nobody, nobody, jnp.full(nobody.shape, -1, jnp.int32)
-    bid, pctr, best_quality = none, none, none
-    for index in range(offered.score.shape[1]):
-        score = jnp.where(takes_part[:, index], offered.score[:, index], -1)
-        is_ahead = score > best
-        second = jnp.where(is_ahead, best, jnp.maximum(second, score))
-        best = jnp.where(is_ahead, score, best)
-        winner = jnp.where(is_ahead, index, winner)
-        bid = jnp.where(is_ahead, offered.bid_cpm[:, index], bid)
-        pctr = jnp.where(is_ahead, offered.pctr[:, index], pctr)
-        best_quality = jnp.where(is_ahead, quality[:, index], best_quality)
-    weight = pctr * best_quality if config.market == "classic" else best_quality
+    sales = [_sell_slot(*of_slot, floor_cpm, params, config) for of_slot in zip(*offered, strict=True)]
+    return Sale(*zip(*sales, strict=True))
+
+
+def _sell_slot(
+    pctrs: Sequence[Array],
+    bids: Sequence[Array],
+    scores: Sequence[Array],
+    is_eligible: Sequence[Array],
+    floor_cpm: Float[Array, ""],
+    params: Params,
+    config: Config,
+) -> tuple[Array, ...]:
+    """The fields of ``Sale`` for one slot, of candidates [advertisers]."""
+    # Folds over advertisers, a static axis: reductions with an index are many times slower on CPUs. The winner's index
+    # is kept, so that what follows from it looks its terms up instead of holding the auction again.
+    anyone = functools.reduce(jnp.logical_or, is_eligible)
+    takes_part = list(is_eligible)
+    if config.below_floor == "try_next":
+        takes_part = [can & (bid >= floor_cpm) for can, bid in zip(is_eligible, bids, strict=True)]
+    ranks = [jnp.where(takes, score, -1.0) for takes, score in zip(takes_part, scores, strict=True)]
+    winner, second = _winner(ranks), _second(ranks)
+    bid, pctr, quality = (pick(terms, winner) for terms in (bids, pctrs, params.quality))
+    weight = pctr * quality if config.market == "classic" else quality
     is_contested = (second >= 0) & (weight > 0)
     competing = jnp.where(is_contested, jnp.maximum(second, 0) / jnp.where(weight > 0, weight, 1), 0)
     price = _price(bid, jnp.minimum(competing, bid), floor_cpm, params, config)
-    is_sold = (winner >= 0) & (bid >= floor_cpm)
-    anyone = jnp.any(offered.is_eligible, axis=1)
+    # One number says what is paid and, by 0, that nothing is sold.
+    above = once(jnp.where(pick(takes_part, winner) & (bid >= floor_cpm), price + 1, 0))
+    is_sold, price = above > 0, jnp.maximum(above - 1, 0)
     reason = jnp.where(is_sold, FILLED, jnp.where(anyone, BELOW_FLOOR, NO_ELIGIBLE))
-    return Sale(jnp.maximum(winner, 0), is_sold, jnp.where(is_sold, price, 0), pctr, reason)
+    return winner, is_sold, price, as_probability(once(probability(pctr))), reason
+
+
+def _winner(scores: list[Array]) -> Int[Array, ""]:
+    """The first index of the highest score."""
+    best, winner = scores[0], jnp.zeros((), jnp.int32)
+    for index, score in enumerate(scores[1:], 1):
+        winner = jnp.where(score > best, index, winner)
+        best = jnp.maximum(best, score)
+    return once(winner)
+
+
+def _second(scores: list[Array]) -> Float[Array, ""]:
+    """The second-highest score; -1 if there is none."""
+    best, second = scores[0], jnp.full((), -1.0)
+    for score in scores[1:]:
+        second = jnp.maximum(second, jnp.minimum(best, score))
+        best = jnp.maximum(best, score)
+    return second
 
 
 def _price(bid: Array, competing: Array, floor: Array, params: Params, config: Config) -> Int[Array, "slots"]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gymnasium
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from jaxtyping import Float, Int
 
 from rtb_envs.core import Environment, Info, RenderPanel
+from rtb_envs.envs.ad_placement.auction import BELOW_FLOOR
 from rtb_envs.envs.ad_placement.config import OBSERVATION_KEYS, Config
-from rtb_envs.envs.ad_placement.event import Event, play_event
+from rtb_envs.envs.ad_placement.event import Event, play_event, total
 from rtb_envs.envs.ad_placement.fixed_point import IMPRESSION_BITS, MICROS
 from rtb_envs.envs.ad_placement.noise import Drawn, Noise
 from rtb_envs.envs.ad_placement.params import Params
@@ -18,6 +19,7 @@ from rtb_envs.envs.ad_placement.records import event_records
 from rtb_envs.envs.ad_placement.state import Counts, State
 from rtb_envs.envs.ad_placement.visitors import first_visit, next_visit, pressure
 from rtb_envs.random import Stream
+from rtb_envs.users.exact import pick
 
 WINDOW_BITS = 6
 """The rolling eCPM forgets 1/64 of its revenue and impressions in an event."""
@@ -51,6 +53,7 @@ class AdPlacement(Environment[Params, State, Noise]):
     """
 
     id = "AdPlacement-v0"
+    lanes_at_once = 16384
     render_panels = (
         RenderPanel("pressure", "User pressure", "impressions"),
         RenderPanel("opened_slots", "Opened slots", "slots per event"),
@@ -84,10 +87,10 @@ class AdPlacement(Environment[Params, State, Noise]):
 
     def reset_noise(self, key: Array, params: Params) -> Noise:
         # The visit of step t is that of the event after it, so the first event has a step of its own.
-        return Drawn(Stream.from_key(key, self.config.generator).step(params.horizon))
+        return Drawn.from_stream(Stream.from_key(key, self.config.generator).step(params.horizon))
 
     def noise(self, key: Array, state: State, params: Params) -> Noise:
-        return Drawn(Stream.from_key(key, self.config.generator).step(state.t))
+        return Drawn.from_stream(Stream.from_key(key, self.config.generator).step(state.t))
 
     def initial(self, noise: Noise, params: Params) -> State:
         visit = first_visit(noise.visit(), params, self.config)
@@ -100,7 +103,7 @@ class AdPlacement(Environment[Params, State, Noise]):
             pressure=visit.pressure,
             exposures=visit.exposures,
             session_age=visit.session_age,
-            remaining_budget=params.daily_budget,
+            remaining_budget=tuple(params.daily_budget),
             recent_revenue=nothing,
             recent_impressions=nothing,
             sessions=nothing + 1,
@@ -125,7 +128,7 @@ class AdPlacement(Environment[Params, State, Noise]):
             pressure=visit.pressure,
             exposures=visit.exposures,
             session_age=visit.session_age,
-            remaining_budget=state.remaining_budget - event.charge,
+            remaining_budget=tuple(map(jnp.subtract, state.remaining_budget, event.charge)),
             recent_revenue=revenue + counts.revenue,
             recent_impressions=impressions + (counts.impressions << IMPRESSION_BITS),
             sessions=state.sessions + visit.is_new,
@@ -145,7 +148,7 @@ class AdPlacement(Environment[Params, State, Noise]):
             "session_age": state.session_age / params.max_exposures,
             "slot_type": state.slot_type.astype(float) * (1 / max(kinds - 1, 1)),
             "viewability": self.viewability(state, params),
-            "floor": numbers.floor_cpm[state.slot_type] / params.max_ecpm,
+            "floor": pick(numbers.floor_cpm, state.slot_type) / params.max_ecpm,
             "rolling_ecpm": self.rolling_ecpm(state, params) / params.max_ecpm,
             "hour": hour(state.t, params).astype(float) * (1 / 24),
         }
@@ -156,7 +159,7 @@ class AdPlacement(Environment[Params, State, Noise]):
 
     def viewability(self, state: State, params: Params) -> Float[Array, ""]:
         """Chance that an ad of the coming event is seen."""
-        return params.viewability[state.slot_type] if self.config.viewability else jnp.ones(())
+        return pick(params.viewability, state.slot_type) if self.config.viewability else jnp.ones(())
 
     def rolling_ecpm(self, state: State, params: Params) -> Float[Array, ""]:
         """Recent revenue per mille impressions, $; before there is any, the top bid for the coming event's slot type.
@@ -166,10 +169,12 @@ class AdPlacement(Environment[Params, State, Noise]):
         impressions = state.recent_impressions.astype(float)
         micros = state.recent_revenue.astype(float)
         ecpm = micros * (1000.0 * (1 << IMPRESSION_BITS) / MICROS) / jnp.maximum(impressions, 1)
-        return jnp.where(state.recent_impressions >= FORGOTTEN, ecpm, params.numbers.top_bid_cpm[state.slot_type])
+        return jnp.where(state.recent_impressions >= FORGOTTEN, ecpm, pick(params.numbers.top_bid_cpm, state.slot_type))
 
     def _info(self, state: State, after: State, event: Event, params: Params) -> Info:
         counts, episode = event.counts, after.episode
+        outcomes = zip(event.is_open, event.sale.reason, strict=True)
+        below_floor = [is_open & (reason == BELOW_FLOOR) for is_open, reason in outcomes]
         return {
             "opened_slots": counts.opened,
             "filled_slots": counts.filled,
@@ -179,7 +184,7 @@ class AdPlacement(Environment[Params, State, Noise]):
             "pressure": pressure(after, self.config),
             "has_user": state.has_user,
             "rolling_ecpm": self.rolling_ecpm(after, params),
-            "below_floor": jnp.sum(event.is_open & (event.sale.reason == 1)).astype(jnp.int32),
+            "below_floor": total(below_floor),
             "sessions": after.sessions,
             "episode_opened_slots": episode.opened,
             "episode_filled_slots": episode.filled,
@@ -205,7 +210,7 @@ def _dollars(counts: Counts) -> Float[Array, ""]:
 
 def _add(episode: Counts, event: Counts) -> Counts:
     micros = episode.revenue + event.revenue
-    dollars = micros // MICROS
+    dollars = lax.div(micros, jnp.int32(MICROS))
     return Counts(
         opened=episode.opened + event.opened,
         filled=episode.filled + event.filled,

@@ -7,7 +7,7 @@ added here is therefore a whole number first, and sums are exact whatever progra
 from __future__ import annotations
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jaxtyping import Float, Int
 
 PROBABILITY_BITS = 30
@@ -52,5 +52,5 @@ def price_micros(cpm: Float[Array, "*batch"]) -> Int[Array, "*batch"]:
 
 def charge_micros(price: Int[Array, "*batch"]) -> Int[Array, "*batch"]:
     """What one impression at a price in micro-dollars per mille is charged, in whole micro-dollars, halves up."""
-    charge: Array = (price + PER_MILLE // 2) // PER_MILLE
+    charge: Array = lax.div(price + PER_MILLE // 2, jnp.int32(PER_MILLE))
     return charge

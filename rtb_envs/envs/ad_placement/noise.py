@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import jax
@@ -11,6 +12,7 @@ from jax import Array
 from jaxtyping import Float
 
 from rtb_envs.random import Stream
+from rtb_envs.users.exact import once_word
 
 _VISIT, _RESPONSE, _CLICK_RATE = 1, 2, 3
 
@@ -27,8 +29,8 @@ class Visit(NamedTuple):
 class Response(NamedTuple):
     """Uniforms of each slot's ad."""
 
-    impression: Float[Array, "slots"]
-    click: Float[Array, "slots"]
+    impression: Sequence[Float[Array, ""]]
+    click: Sequence[Float[Array, ""]]
 
 
 class Noise(Protocol):
@@ -40,8 +42,8 @@ class Noise(Protocol):
     def response(self, num_slots: int) -> Response:
         """What users do with the ads."""
 
-    def click_rate(self, num_slots: int, num_advertisers: int) -> Float[Array, "slots advertisers"]:
-        """A uniform for the disturbance of each click rate."""
+    def click_rate(self, num_slots: int, num_advertisers: int) -> Sequence[Sequence[Float[Array, ""]]]:
+        """A uniform for the disturbance of each click rate, [slots][advertisers]."""
 
 
 @jax.tree_util.register_dataclass
@@ -51,18 +53,34 @@ class Drawn:
 
     stream: Stream
 
+    @classmethod
+    def from_stream(cls, stream: Stream) -> Drawn:
+        """Draws from ``stream``, whose own words are computed once."""
+        return cls(_kept(stream))
+
     def visit(self) -> Visit:
         draw = self.stream.site(_VISIT).at(0)
         return Visit(draw.uniform(0), draw.uniform(1), draw.uniform(2))
 
     def response(self, num_slots: int) -> Response:
-        draw = self.stream.site(_RESPONSE).at(jnp.arange(num_slots))
-        return Response(draw.uniform(0), draw.uniform(1))
+        draws = [self.stream.site(_RESPONSE).at(slot) for slot in range(num_slots)]
+        return Response(*(tuple(draw.uniform(word) for draw in draws) for word in (0, 1)))
 
-    def click_rate(self, num_slots: int, num_advertisers: int) -> Float[Array, "slots advertisers"]:
-        # The words of a hash are the slots': four slots cost an advertiser one hash.
-        draw = self.stream.site(_CLICK_RATE).at(jnp.arange(num_advertisers))
-        return jnp.stack([draw.uniform(slot) for slot in range(num_slots)])
+    def click_rate(self, num_slots: int, num_advertisers: int) -> Sequence[Sequence[Float[Array, ""]]]:
+        stream = _kept(self.stream.site(_CLICK_RATE))
+        pairs = (num_advertisers + 1) // 2
+        rows = []
+        for slot in range(num_slots):
+            words = [once_word(stream.words(slot * pairs + pair)[0]) for pair in range(pairs)]
+            # Half a word for a disturbance: one hash for two, each of 65,536 values.
+            halves = [half for word in words for half in (word >> 16, word & 0xFFFF)]
+            rows.append(tuple((half.astype(jnp.float32) + 0.5) * 2.0**-16 for half in halves[:num_advertisers]))
+        return tuple(rows)
+
+
+def _kept(stream: Stream) -> Stream:
+    """``stream`` with its words computed once for all that is drawn from it."""
+    return replace(stream, word0=once_word(stream.word0), word1=once_word(stream.word1))
 
 
 @jax.tree_util.register_dataclass
@@ -72,7 +90,7 @@ class Recorded:
 
     next_visit: Visit
     responses: Response
-    rates: Float[Array, "slots advertisers"]
+    rates: Sequence[Sequence[Float[Array, ""]]]
 
     def visit(self) -> Visit:
         return self.next_visit
@@ -80,5 +98,5 @@ class Recorded:
     def response(self, num_slots: int) -> Response:
         return self.responses
 
-    def click_rate(self, num_slots: int, num_advertisers: int) -> Float[Array, "slots advertisers"]:
+    def click_rate(self, num_slots: int, num_advertisers: int) -> Sequence[Sequence[Float[Array, ""]]]:
         return self.rates

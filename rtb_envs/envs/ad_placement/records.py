@@ -26,7 +26,14 @@ def event_records(env: AdPlacement, key: Array, state: State, action: Array, par
     ``reason``, index into ``auction.REASONS``; ``seen``; ``clicked``.
     """
     event = play_event(state, action, env.noise(key, state, params), params, env.config)
-    is_filled = event.is_open & event.sale.is_sold
+    is_open, is_sold, winner, price, reason, seen, clicked = (
+        jnp.stack(of_slots)
+        for of_slots in (
+            *(event.is_open, event.sale.is_sold, event.sale.winner, event.sale.price, event.sale.reason),
+            *(event.is_seen, event.is_clicked),
+        )
+    )
+    is_filled = is_open & is_sold
     return {
         "opened_slots": event.counts.opened,
         "filled_slots": event.counts.filled,
@@ -37,9 +44,9 @@ def event_records(env: AdPlacement, key: Array, state: State, action: Array, par
         "slot_type": state.slot_type,
         "has_user": state.has_user,
         "session": state.sessions,
-        "winner": jnp.where(is_filled, event.sale.winner, -1),
-        "price_cpm": jnp.where(is_filled, event.sale.price.astype(float) * (1 / MICROS), jnp.nan),
-        "reason": jnp.where(event.is_open, event.sale.reason, NOT_OPENED),
-        "seen": event.is_seen,
-        "clicked": event.is_clicked,
+        "winner": jnp.where(is_filled, winner, -1),
+        "price_cpm": jnp.where(is_filled, price.astype(float) * (1 / MICROS), jnp.nan),
+        "reason": jnp.where(is_open, reason, NOT_OPENED),
+        "seen": seen,
+        "clicked": clicked,
     }

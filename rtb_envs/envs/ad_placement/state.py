@@ -48,8 +48,8 @@ class State:
     """Impressions of the session."""
     session_age: Int[Array, ""]
     """Events of the session so far."""
-    remaining_budget: Int[Array, "advertisers"]
-    """Micro-dollars; what is not limited never falls."""
+    remaining_budget: tuple[Int[Array, ""], ...]
+    """Micro-dollars of each advertiser; what is not limited never falls."""
     recent_revenue: Int[Array, ""]
     """Micro-dollars of the rolling window; of the whole episode in the classic market."""
     recent_impressions: Int[Array, ""]

@@ -20,6 +20,7 @@ from rtb_envs.envs.ad_placement.fixed_point import (
 from rtb_envs.envs.ad_placement.noise import Visit
 from rtb_envs.envs.ad_placement.params import Params
 from rtb_envs.envs.ad_placement.state import State
+from rtb_envs.users.exact import once, pick
 
 
 class Visitor(NamedTuple):
@@ -81,9 +82,9 @@ def next_visit(state: State, impressions: Int[Array, ""], draw: Visit, params: P
     leaves = state.has_user & (uniform < numbers.leaving + annoyance)
     # The hour of the event that the user would come in.
     share = (state.t.astype(float) + 1.5) * numbers.inverse_horizon
-    rate = numbers.arriving[jnp.clip((share * 24).astype(jnp.int32), 0, 23)]
-    arrives = ~state.has_user & (uniform < rate)
-    stays = state.has_user & ~leaves
+    rate = pick(numbers.arriving, jnp.clip((share * 24).astype(jnp.int32), 0, 23))
+    fate = once((state.has_user & ~leaves) + 2 * (~state.has_user & (uniform < rate)).astype(jnp.int32))
+    stays, arrives = fate == 1, fate == 2
     return Visitor(
         slot_type=slot_type,
         has_user=stays | arrives,
@@ -96,10 +97,13 @@ def next_visit(state: State, impressions: Int[Array, ""], draw: Visit, params: P
 
 
 def _slot_type(draw: Visit, params: Params) -> Int[Array, ""]:
-    until = params.numbers.slot_type_until
-    return jnp.sum(probability(draw.slot_type) >= until[:-1], dtype=jnp.int32)
+    until, drawn = params.numbers.slot_type_until, probability(draw.slot_type)
+    kind = jnp.zeros((), jnp.int32)
+    for i in range(until.shape[0] - 1):
+        kind = kind + (drawn >= until[i])
+    return once(kind)
 
 
 def _user_factor(draw: Visit, params: Params) -> Float[Array, ""]:
     kinds = params.user_ctr_factor.shape[0]
-    return params.user_ctr_factor[jnp.minimum((draw.user * kinds).astype(jnp.int32), kinds - 1)]
+    return pick(params.user_ctr_factor, jnp.minimum((draw.user * kinds).astype(jnp.int32), kinds - 1))

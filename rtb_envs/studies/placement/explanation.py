@@ -31,7 +31,7 @@ def explain(scenario: Scenario, t: int, slot: int) -> dict[str, Any]:
     env = scenario.environment()
     state, action, event, about = jax.device_get(_replay(env, scenario, t))
     params = env.default_params
-    offered = jax.tree.map(lambda values: values[slot], event.offered)
+    offered = type(event.offered)(*(np.asarray(of_slots[slot]) for of_slots in event.offered))
     order = np.lexsort((np.arange(len(env.advertisers)), -offered.score, ~offered.is_eligible))[:TOP]
     rows = []
     for index in order.tolist():
