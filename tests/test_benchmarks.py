@@ -48,7 +48,7 @@ def without_compiling(monkeypatch, tmp_path):
 
 def names(num_envs: list[int]) -> list[str]:
     variants = ("rollout", "rollout-no-emitters", "rollout-threefry")
-    markets = ["auto_bidding-4", "contextual_auction-4", "retargeting-256"]
+    markets = ["auto_bidding-4", "contextual_auction-4", "retargeting-256", "ad_placement-32768"]
     adapters = [f"make_vec-{num_envs[0]}", "make", f"sb3-{num_envs[0]}"]
     return [f"{name}-{n}" for name in variants for n in num_envs] + [*adapters, *markets, "ppo"]
 
@@ -119,7 +119,7 @@ def test_a_session_yields_every_row_in_the_file_and_in_the_table(without_compili
     assert done.exit_code == 0, done.output
     figures = json.loads(path.read_text(encoding="utf-8"))
     assert [row["name"] for row in figures["measurements"]] == names([4, 8])
-    assert [row["num_envs"] for row in figures["measurements"]] == [4, 8] * 3 + [4, 1, 4, 4, 4, 256, 1]
+    assert [row["num_envs"] for row in figures["measurements"]] == [4, 8] * 3 + [4, 1, 4, 4, 4, 256, 32768, 1]
     assert figures["repetitions"] == 5
     assert {"jax", "python"} <= figures["versions"].keys()
     assert {"processor", "cores"} <= figures["machine"].keys()
