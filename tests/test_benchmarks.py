@@ -136,7 +136,7 @@ def test_a_session_yields_every_row_in_the_file_and_in_the_table(without_compili
         for unit in ("steps_per_second", "auctions_per_second"):
             assert ratio[unit]["median"] == pytest.approx(median[ratio["name"]] / theirs)
     table = [line for line in done.output.splitlines() if line.startswith("| ")]
-    assert len(table) == (2 + 13 + 2) + (2 + 4)  # header and rule with ours and RTBGym's, then the ratios
+    assert len(table) == (2 + 14 + 2) + (2 + 4)  # header and rule with ours and RTBGym's, then the ratios
 
 
 def test_work_that_a_machine_does_not_have_is_told_apart_from_work_that_fails():
