@@ -84,11 +84,14 @@ def need_extra(extra: str, *modules: str) -> None:
 
 
 def main() -> None:
-    """Run the command line; Ctrl-C ends it without a traceback."""
+    """Run the command line; Ctrl-C, and a file or folder that can not be used, end it without a traceback."""
     try:
         app(prog_name="rtb")
     except KeyboardInterrupt:
         sys.exit(STOPPED)
+    except OSError as error:
+        refuse(error)
+        sys.exit(REFUSED)
 
 
 if __name__ == "__main__":

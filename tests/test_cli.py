@@ -53,3 +53,15 @@ def test_a_missing_library_is_said_with_the_extra_that_brings_it(capsys):
     with pytest.raises(typer.Exit):
         cli.need_extra("ctr", "json", "no_such_library")
     assert capsys.readouterr().err == ('error: no_such_library is not installed: pip install "rtb-envs[ctr]"\n')
+
+
+def test_a_folder_that_can_not_be_made_is_told_in_a_line(tmp_path, monkeypatch, capsys):
+    scenario = tmp_path / "scenario.yaml"
+    scenario.write_text("{name: short, days: 1, policy: {rule: fixed, slots_per_open: 1}}")
+    monkeypatch.setattr(sys, "argv", ["rtb", "placement", "run", str(scenario), "--out", str(scenario / "below")])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == cli.REFUSED
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1

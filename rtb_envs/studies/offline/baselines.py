@@ -78,8 +78,6 @@ def parse_baselines(document: Any, checks: Checks) -> Baselines:
     """The baselines of a decoded file; see ``read_baselines``."""
     placements = checks.mapping("placements", checks.mapping("the file", document).get("placements"))
     entries = {str(name): checks.mapping(f"placement {name!r}", entry) for name, entry in placements.items()}
-    if not entries and not checks.errors:
-        checks.fail("placements", "must hold at least one placement")
     with_cells = ["cells" in entry for entry in entries.values()]
     if any(with_cells) and not all(with_cells):
         checks.fail("placements", "must give cells for every placement or for none")

@@ -27,8 +27,8 @@ class Checks:
         self.errors.append(f"{self._file}: {where} {rule}")
 
     def mapping(self, where: str, value: Any) -> Mapping[str, Any]:
-        """``value`` if it is a mapping, else an error and an empty one."""
-        if isinstance(value, Mapping):
+        """``value`` if it is a mapping that holds something, else an error and an empty one."""
+        if isinstance(value, Mapping) and value:
             return value
         self.fail(where, f"must be a mapping of names to values, got {_short(value)}")
         return {}

@@ -118,6 +118,24 @@ def test_several_errors_are_reported_at_once(document):
         assert any(said in error for error in errors)
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ((0,), "item 0 must be a mapping"),
+        ((0, "budgets"), "budgets must be a mapping"),
+        ((0, "budgets", KEY), "budgets.30000 must be a mapping"),
+        ((0, "budgets", KEY, "cac"), "budgets.30000.cac must be a mapping"),
+    ],
+)
+def test_what_holds_nothing_is_no_figure(document, path, said):
+    parent = document["items"]
+    for name in path[:-1]:
+        parent = parent[name]
+    parent[path[-1]] = {}
+    (error,) = errors_of(document)
+    assert said in error
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"items": []}', '{"items": 3}', "[" * 100_000])
 def test_a_file_that_is_no_forecast_is_refused(tmp_path, text):
     path = tmp_path / "forecasts.json"
