@@ -75,7 +75,7 @@ class ModelServer:
                 model.requests.append((dict(self.headers), request))
                 fault = next(model._faults, None)
                 if fault == "silent":
-                    time.sleep(1.0)
+                    time.sleep(4.0)
                 asked_wait = fault.removeprefix("wait ") if str(fault).startswith("wait ") else "0"
                 status, answer = model.answer(request, 429 if str(fault).startswith("wait ") else fault)
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
