@@ -35,12 +35,13 @@ def grids(summary: Summary) -> list[Grid]:
 
 def _overall(summary: Summary) -> Grid:
     headings = [heading for heading, _, _ in _COLUMNS.values()]
+    learners = [method["label"] for method in summary["methods"].values() if method["is_learner"]]
     grid = Grid(
         title=f"All methods over {summary['tasks']} tasks (markets × budgets)",
         columns=["method", *headings, "tasks"],
         notes=[
             "Interquartile means over tasks and held-out seeds; R/R* with its 95 % bootstrap interval over seeds.",
-            "Best first. Learners are in capitals.",
+            f"Best first. Learners: {', '.join(learners) or 'none'}.",
         ],
     )
     for method in summary["methods"].values():
