@@ -54,26 +54,35 @@ def boolean(name: str, value: Any) -> bool:
 
 
 def array(
-    name: str, value: Any, shapes: Sequence[tuple[int, ...]], low: float = -np.inf, high: float = np.inf
+    name: str,
+    value: Any,
+    shapes: Sequence[tuple[int, ...]] | None,
+    low: float = -np.inf,
+    high: float = np.inf,
+    *,
+    open_low: bool = False,
+    infinite: bool = False,
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """``value`` as a finite float64 array of one of ``shapes`` with every entry in [low, high].
+    """``value`` as a float64 array of one of ``shapes`` (None is any) with every entry in [low, high].
 
-    Booleans and text are refused.
+    (low, high] when ``open_low``; entries are finite unless ``infinite``. Booleans and text are refused.
     """
-    shape_text = " or ".join(map(str, shapes))
+    of_shape = "" if shapes is None else " of shape " + " or ".join(map(str, shapes))
     try:
         given = np.asarray(value)
         result = given.astype(np.float64)
     except (TypeError, ValueError):
-        raise wrong_type(name, f"an array of numbers of shape {shape_text}", value) from None
+        raise wrong_type(name, f"an array of numbers{of_shape}", value) from None
     if given.dtype.kind in "bcOSUmM":
-        raise wrong_type(name, f"an array of numbers of shape {shape_text}", value)
-    if result.shape not in shapes:
-        raise ValueError(f"{name} must have shape {shape_text}, got shape {result.shape}")
-    bad = ~(np.isfinite(result) & (result >= low) & (result <= high))
-    if bad.any():
-        entry = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(
-            f"{name} must hold finite numbers in [{low:g}, {high:g}], got {float(result[entry])} at {entry}"
-        )
+        raise wrong_type(name, f"an array of numbers{of_shape}", value)
+    if shapes is not None and result.shape not in shapes:
+        raise ValueError(f"{name} must have shape {' or '.join(map(str, shapes))}, got shape {result.shape}")
+    good = (result > low if open_low else result >= low) & (result <= high)
+    if not infinite:
+        good &= np.isfinite(result)
+    if not good.all():
+        entry = tuple(int(i) for i in np.argwhere(~good)[0])
+        interval = f"{'(' if open_low else '['}{low:g}, {high:g}]"
+        numbers = f"{'' if infinite else 'finite '}numbers in {interval}"
+        raise ValueError(f"{name} must hold {numbers}, got {float(result[entry])} at {entry}")
     return result

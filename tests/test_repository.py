@@ -24,7 +24,7 @@ LOCAL_PACKAGES = {*PACKAGES, "tests"}
 
 # Room of rtb_envs (a module, or a folder with all that is in it) -> the rooms it may import. From the ground up: a
 # room names only rooms above it in this table. The package itself, rtb_envs/__init__.py, is the roof.
-GROUND = {"validation", "random", "compile", "files", "action_scale"}
+GROUND = {"validation", "tracing", "random", "compile", "files", "action_scale"}
 SIMULATORS = {"auctions", "users", "policies", "core", "multi_agent", "seat", "envs", *GROUND}
 STUDIES = {
     "rtbgym",
@@ -39,6 +39,7 @@ STUDIES = {
 } | SIMULATORS
 ROOMS = {
     "validation": set(),
+    "tracing": {"validation"},
     "files": set(),
     "action_scale": {"validation"},
     "registry": {"validation"},

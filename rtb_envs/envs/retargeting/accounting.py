@@ -136,14 +136,25 @@ def reward_of(state: State, added: Entry, params: Params) -> Reward:
     positive = jnp.maximum(recent, 0).sum()
     profit_share = jnp.clip(recent / jnp.where(positive > 0, positive, 1), -1, 1)
     dollar = weights[0] * (1 / REVENUE_SCALE / UNITS)
-    dearer = (params.spend_weight - 1) * dollar
+    heavier = dollar_weight(totals.cost - added.cost, params) - 1
     return Reward(
-        _grid(units(added.cost, added.revenue) * dollar) - _grid(added.cost.astype(float) * dearer),
+        _grid(units(added.cost, added.revenue) * dollar) - _grid(rounded(added.cost.astype(float) * dollar) * heavier),
         _grid(booked_now.credit * (weights[1] * (1 / WHOLE))),
         _grid(-weights[2] * rounded(cac * new)),
         _grid(weights[3] * jnp.where(wins > 0, share, 0)),
         _grid(weights[4] * jnp.where(positive > 0, profit_share, 0)),
     )
+
+
+def dollar_weight(spent: Int[Array, "agents"], params: Params) -> Float[Array, "agents"]:
+    """What each agent's next dollar counts in its reward: w g**z, after ``spent`` money units, a share z of its budget.
+
+    The threshold of value over price at which to buy that is competitive in an online knapsack rises exponentially in
+    the share that is full (Chakrabarty, Zhou and Lukose, "Budget constrained bidding in keyword auctions and online
+    knapsack problems", WINE 2008). Here w is ``spend_weight`` and g ``spend_weight_growth``.
+    """
+    share = spent.astype(float) / jnp.maximum(params.initial_budget, 1).astype(float)
+    return rounded(params.spend_weight * params.spend_weight_growth**share)
 
 
 def units(cost: Int[Array, "*batch"], revenue: Int[Array, "*batch"]) -> Float[Array, "*batch"]:

@@ -84,7 +84,9 @@ class Params:
     response: ResponseParams
     reward_weights: Float[Array, "agents 5"]
     spend_weight: Float[Array, "agents"]
-    """What a dollar spent counts in the reward's profit."""
+    """What a dollar spent counts in the reward's profit while the budget is whole,"""
+    spend_weight_growth: Float[Array, "agents"]
+    """and what that is multiplied with by the time that all of it is spent (``accounting.dollar_weight``)."""
     realism: Float[Array, ""]
     """s in [0, 1]: scale of fatigue, noise and delay."""
     transitions: Bool[Array, ""]
