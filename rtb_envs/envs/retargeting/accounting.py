@@ -64,7 +64,7 @@ def entry(
     win = jnp.arange(agents) == auction.winner
     spent = auction.price + auction.surcharge
     cost = jnp.where(win, spent, 0)
-    revenue = _split(response.revenue, response.credit)
+    revenue = split(response.revenue, response.credit)
     first = jnp.where(response.first_purchase, response.credit, 0)
     totals = AgentTotals(
         cost=cost,
@@ -78,7 +78,7 @@ def entry(
         new_customer=first,
         revenue=revenue,
         revenue_later=jnp.where(later, revenue, 0),
-        lifetime_value=_split(response.lifetime_value, response.credit),
+        lifetime_value=split(response.lifetime_value, response.credit),
         yielded=yielded,
     )
     sold = auction.winner >= 0
@@ -168,7 +168,7 @@ def _grid(value: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
     return on_grid
 
 
-def _split(amount: Int[Array, ""], credit: Int[Array, "agents"]) -> Int[Array, "agents"]:
+def split(amount: Int[Array, ""], credit: Int[Array, "agents"]) -> Int[Array, "agents"]:
     """``amount`` by credit, in whole units; what rounding leaves goes to whoever is credited most."""
     shares = (amount.astype(jnp.uint32) * credit.astype(jnp.uint32) // jnp.uint32(WHOLE)).astype(jnp.int32)
     most = jnp.arange(credit.shape[0]) == jnp.argmax(credit)
