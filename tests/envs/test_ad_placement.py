@@ -90,10 +90,10 @@ def test_an_impression_pays_a_thousandth_of_its_price_in_whole_micro_dollars(gol
 
 @pytest.mark.parametrize(("product", "value"), [(0.25, 0.778801), (1.0, 0.367879), (3.0, 0.049787)])
 def test_fatigue_is_the_exponential_of_sensitivity_times_pressure(product, value):
-    params = CLASSIC.default_params.replace(fatigue_sensitivity=product)
+    params = CLASSIC.default_params.replace(fatigue_sensitivity=product / 2)
     state = CLASSIC.initial(recorded(), params)
-    # As many impressions as events: a pressure of 1.
-    episode = dataclasses.replace(state.episode, impressions=jnp.int32(10))
+    # Twice as many impressions as events: a pressure of 2.
+    episode = dataclasses.replace(state.episode, impressions=jnp.int32(20))
     state = dataclasses.replace(state, t=jnp.int32(10), episode=episode)
     assert float(terms(state, params, CLASSIC.config).fatigue) == pytest.approx(value, abs=1e-6)
 
