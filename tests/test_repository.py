@@ -36,10 +36,12 @@ STUDIES = {
     "metrics",
     "intervals",
     "pages",
+    "yaml_reader",
 } | SIMULATORS
 ROOMS = {
     "validation": set(),
     "files": set(),
+    "yaml_reader": {"files"},
     "action_scale": {"validation"},
     "registry": {"validation"},
     "random": {"validation"},
