@@ -36,11 +36,13 @@ STUDIES = {
     "metrics",
     "intervals",
     "pages",
+    "yaml_reader",
 } | SIMULATORS
 ROOMS = {
     "validation": set(),
     "tracing": {"validation"},
     "files": set(),
+    "yaml_reader": {"files"},
     "action_scale": {"validation"},
     "registry": {"validation"},
     "random": {"validation"},
