@@ -13,6 +13,7 @@ from rtb_envs import validation
 from rtb_envs.auctions.mechanisms import Pricing
 from rtb_envs.envs.ad_placement.catalogue import Advertiser, SlotType, advertisers_of, slot_types_of
 from rtb_envs.envs.ad_placement.config import (
+    LEAST_AMOUNT,
     MAX_ADVERTISERS,
     MAX_CPM,
     MAX_HORIZON,
@@ -94,20 +95,20 @@ class Options:
         validation.integer("horizon", self.horizon, 1, MAX_HORIZON)
         validation.integer("max_exposures", self.max_exposures, 1, 1_000_000)
         self.config()
-        for name, low, high, open_low in (
-            ("hybrid_weight", 0, 1, False),
-            ("floor_multiplier", 0, 1000, False),
-            ("noise", 0, 0.05, False),
-            ("fatigue_sensitivity", 0, 2, False),
-            ("fatigue_floor", 0, 1, False),
-            ("pressure_half_life", 0.1, 20, False),
-            ("leaving_hazard", 0, 0.5, False),
-            ("patience", 0, 60, False),
-            ("annoyance_hazard", 0, 0.5, False),
-            ("arrival_rate", 0, 1, True),
-            ("max_ecpm", 0, MAX_CPM, True),
+        for name, low, high in (
+            ("hybrid_weight", 0, 1),
+            ("floor_multiplier", 0, 1000),
+            ("noise", 0, 0.05),
+            ("fatigue_sensitivity", 0, 2),
+            ("fatigue_floor", 0, 1),
+            ("pressure_half_life", 0.1, 20),
+            ("leaving_hazard", 0, 0.5),
+            ("patience", 0, 60),
+            ("annoyance_hazard", 0, 0.5),
+            ("arrival_rate", LEAST_AMOUNT, 1),
+            ("max_ecpm", LEAST_AMOUNT, MAX_CPM),
         ):
-            validation.number(name, self._value(name), low, high, open_low=open_low)
+            validation.number(name, self._value(name), low, high)
         self._check_sizes()
         self._user_factors()
 
@@ -173,7 +174,7 @@ class Options:
             return np.array([1.0] if self.market == "classic" else [0.6, 0.9, 1.1, 1.4])
         shapes: list[tuple[int, ...]] = [(size,) for size in range(1, MAX_USER_TYPES + 1)]
         if np.shape(self.user_ctr_factor) not in shapes:
-            raise ValueError(f"user_ctr_factor must be 1 to {MAX_USER_TYPES} numbers, got {self.user_ctr_factor!r}")
+            raise validation.wrong_value("user_ctr_factor", f"1 to {MAX_USER_TYPES} numbers", self.user_ctr_factor)
         return validation.array("user_ctr_factor", self.user_ctr_factor, shapes, 0, 100)
 
 
