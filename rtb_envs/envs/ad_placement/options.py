@@ -160,7 +160,7 @@ class Options:
             return np.array([1.0] if self.market == "classic" else [0.6, 0.9, 1.1, 1.4])
         shapes: list[tuple[int, ...]] = [(size,) for size in range(1, MAX_USER_TYPES + 1)]
         if np.shape(self.user_ctr_factor) not in shapes:
-            raise ValueError(f"user_ctr_factor must be 1 to {MAX_USER_TYPES} numbers, got {self.user_ctr_factor!r}")
+            raise validation.wrong_value("user_ctr_factor", f"1 to {MAX_USER_TYPES} numbers", self.user_ctr_factor)
         return validation.array("user_ctr_factor", self.user_ctr_factor, shapes, 0, 100)
 
 

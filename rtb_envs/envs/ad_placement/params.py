@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from rtb_envs.envs.ad_placement.config import MAX_CPM, MAX_HORIZON, MAX_SLOTS
+from rtb_envs.envs.ad_placement.config import LEAST_AMOUNT, MAX_CPM, MAX_HORIZON, MAX_SLOTS
 from rtb_envs.envs.ad_placement.fixed_point import PRESSURE_BITS, probability
 from rtb_envs.envs.replacing import SHARE, Range, fitted, known_fields
 
@@ -36,10 +36,10 @@ RANGES = {
     "leaving_hazard": Range(0, 0.5),
     "patience": Range(0, 60),
     "annoyance_hazard": Range(0, 0.5),
-    "arrival_rate": Range(0, 1, open_low=True),
+    "arrival_rate": Range(LEAST_AMOUNT, 1),
     "hour_weight": Range(0, 1e3),
     "user_ctr_factor": Range(0, 100),
-    "max_ecpm": Range(0, MAX_CPM, open_low=True),
+    "max_ecpm": Range(LEAST_AMOUNT, MAX_CPM),
     "max_exposures": Range(1, 1e6),
     "num_slots": Range(1, MAX_SLOTS),
 }
