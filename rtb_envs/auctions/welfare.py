@@ -25,8 +25,8 @@ def envy(value: ArrayLike, share: ArrayLike, payment: ArrayLike, budget: ArrayLi
     """The most that each bidder [bidders] would gain by another's auctions at what that one pays; 0 for no envy.
 
     ``value`` and ``share`` [bidders, auctions] are what an auction is worth to each bidder and how much of it each has,
-    ``payment`` and ``budget`` [bidders] in the same money. Only what the own budget can pay for is envied (Foley 1967;
-    with budgets Conitzer et al., Management Science 2022).
+    ``payment`` and ``budget`` [bidders] in the same money. Only what the own budget can pay for is envied. The
+    notion is Foley's (Resource Allocation and the Public Sector, 1967).
     """
     worth, held = np.asarray(value, np.float64), np.asarray(share, np.float64)
     paid = np.asarray(payment, np.float64)
