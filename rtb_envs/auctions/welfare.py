@@ -1,4 +1,4 @@
-"""What a market of bidders with budgets achieves together: liquid welfare, and the most that any allocation could.
+"""What a market of bidders with budgets achieves together: liquid welfare, the most that any could have, and envy.
 
 For one market at a time, in NumPy on the host: yardsticks of outcomes, not parts of a compiled step.
 """
@@ -19,6 +19,22 @@ def liquid_welfare(value: ArrayLike, budget: ArrayLike) -> NDArray[np.float64]:
     """
     total: NDArray[np.float64] = np.minimum(np.asarray(value, np.float64), np.asarray(budget, np.float64)).sum(axis=-1)
     return total
+
+
+def envy(value: ArrayLike, share: ArrayLike, payment: ArrayLike, budget: ArrayLike = np.inf) -> NDArray[np.float64]:
+    """The most that each bidder [bidders] would gain by another's auctions at what that one pays; 0 for no envy.
+
+    ``value`` and ``share`` [bidders, auctions] are what an auction is worth to each bidder and how much of it each has,
+    ``payment`` and ``budget`` [bidders] in the same money. Only what the own budget can pay for is envied. The
+    notion is Foley's (Resource Allocation and the Public Sector, 1967).
+    """
+    worth, held = np.asarray(value, np.float64), np.asarray(share, np.float64)
+    paid = np.asarray(payment, np.float64)
+    surplus = worth @ held.T - paid  # of each bidder with what each other one has
+    affordable = paid <= np.asarray(budget, np.float64)[..., None]
+    gain: NDArray[np.float64] = np.where(affordable, surplus - np.diag(surplus)[:, None], 0.0)
+    largest: NDArray[np.float64] = gain.max(axis=1)
+    return largest
 
 
 def largest_liquid_welfare(value: ArrayLike, budget: ArrayLike, exposure: ArrayLike = (1.0,)) -> float:

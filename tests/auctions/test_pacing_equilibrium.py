@@ -7,7 +7,7 @@ import pytest
 
 from rtb_envs.auctions.mechanisms import sealed_bid
 from rtb_envs.auctions.pacing_equilibrium import PacingEquilibrium, first_price_pacing_equilibrium
-from rtb_envs.auctions.welfare import largest_liquid_welfare, liquid_welfare
+from rtb_envs.auctions.welfare import envy, largest_liquid_welfare, liquid_welfare
 
 MARKETS, BIDDERS, AUCTIONS = 40, 4, 8
 
@@ -77,6 +77,16 @@ def test_its_revenue_and_its_liquid_welfare_are_at_least_half_of_the_largest_liq
     assert (welfare <= best * (1 + 1e-6)).all()
     assert (best / 2 <= revenue).all()
     assert (revenue < 0.99 * best).any()
+
+
+def test_in_equilibrium_nobody_envies_what_its_budget_could_have_paid_for():
+    value, budget = random_markets(4)
+    found = equilibria(value, budget)
+    payment = (found.share * found.price[:, None]).sum(axis=-1)
+    largest = [envy(*market).max() for market in zip(value, found.share, payment, budget * (1 + 1e-6), strict=True)]
+    assert max(largest) < 1e-5
+    without_budgets = [envy(*market).max() for market in zip(value, found.share, payment, strict=True)]
+    assert max(without_budgets) > 0.1
 
 
 def test_more_budget_or_one_more_bidder_never_lowers_the_revenue():

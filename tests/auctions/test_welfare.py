@@ -8,12 +8,20 @@ import pytest
 from scipy.optimize import linprog
 
 from rtb_envs.auctions.mechanisms import sealed_bid
-from rtb_envs.auctions.welfare import largest_liquid_welfare, liquid_welfare
+from rtb_envs.auctions.welfare import envy, largest_liquid_welfare, liquid_welfare
 
 
 def test_liquid_welfare_counts_of_each_bidder_s_value_what_it_could_pay():
     assert liquid_welfare([3.0, 5.0, 1.0], [2.0, np.inf, 4.0]) == 2 + 5 + 1
     np.testing.assert_array_equal(liquid_welfare([[3.0, 5.0], [0.0, 9.0]], 4.0), [7, 4])
+
+
+def test_envy_is_the_gain_by_what_another_has_at_its_payment_if_the_budget_covers_it():
+    # Bidder 1 has 3 - 1 = 2 and would have 8 - 4 = 4 in the other's place, bidder 2 has 2 - 4 and would have 1 - 1.
+    value, share, payment = [[3, 8], [1, 2]], np.eye(2), [1, 4]
+    assert envy(value, share, payment).tolist() == [2, 2]
+    assert envy(value, share, payment, [3, 9]).tolist() == [0, 2]
+    assert envy(value, share, [1, 7]).tolist() == [0, 5]
 
 
 def test_without_budgets_the_best_allocation_gives_every_auction_to_the_highest_value():
