@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rtb_envs.cli import app
-from rtb_envs.studies.placement import comparison, explanation, simulation
+from rtb_envs.studies.placement import comparison, explanation, report, simulation
 from rtb_envs.studies.placement.scenario import ScenarioError, read_scenario, scenario_of
 
 BASE = {"name": "base", "events": 300, "days": 6, "policy": {"rule": "fixed", "slots_per_open": 2}}
@@ -226,6 +226,25 @@ def test_run_and_compare_leave_whole_folders_with_one_page_each(tmp_path, file):
     assert result["deltas_percent"]["revenue"]["estimate"] == 0
     assert rtb("run", file, "--out", tmp_path / "run").exit_code == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["both", "run"]
+
+
+def test_a_day_shorter_than_a_window_has_a_page_that_says_so(tmp_path):
+    short = simulation.play(scenario_of({**BASE, "events": 50, "days": 2}))
+    report.write_run(short, tmp_path / "run")
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "A day of 50 events has no window of 100" in page
+    assert "too narrow: 2 days are few" in page
+
+
+def test_a_comparison_of_few_days_or_of_undefined_resamples_gives_no_verdict():
+    names = ("a", "b")
+    clear = comparison.Figure(5.0, 4.0, 6.0)
+    assert report._verdict(clear, names, 20).startswith("b earns more than a: +5.00 %")
+    assert report._verdict(clear, names, 19).startswith("19 days are too few")
+    assert report._verdict(comparison.Figure(5.0, None, None), names, 20).startswith("a earns something on too few")
+    # Half of the resamples have nothing to divide by: the interval has no ends, and the estimate stays.
+    assert comparison._figure(1.0, np.array([1.0, np.nan])) == comparison.Figure(1.0, None, None)
+    assert comparison._figure(1.0, np.array([*np.linspace(0, 1, 99), np.nan])).high == pytest.approx(0.975, abs=0.001)
 
 
 def test_explain_refuses_an_event_that_there_is_not(file):

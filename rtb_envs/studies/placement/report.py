@@ -12,7 +12,7 @@ from rtb_envs.pages import Page
 from rtb_envs.studies.placement import pictures
 from rtb_envs.studies.placement.comparison import MEASURES, Figure, deltas, summary
 from rtb_envs.studies.placement.explanation import explain
-from rtb_envs.studies.placement.simulation import Days, bins, rolling
+from rtb_envs.studies.placement.simulation import WINDOW, Days, bins, rolling
 
 FEW_DAYS = 20
 """Of fewer days, resamples are too alike: their intervals are too narrow."""
@@ -34,9 +34,12 @@ def write_run(days: Days, folder: Path) -> dict[str, Figure]:
         pictures.scatter_png(binned, made / "pressure_revenue.png")
         page = Page(f"Placement: {days.scenario.name}", _lead(days))
         page.table("What a day brings", ("Measure", "Estimate", "95 % interval", "Unit"), _rows(figures), _method(days))
-        page.figure("Rolling metrics of the first day", pictures.rolling_figure(recent))
-        note = f"A point is 100 events of one of {days.scenario.days} days."
-        page.figure("Pressure and revenue", pictures.scatter_figure({days.scenario.name: binned}), note)
+        if days.scenario.events < WINDOW:
+            page.text(f"A day of {days.scenario.events} events has no window of {WINDOW}: there is nothing to draw.")
+        else:
+            page.figure("Rolling metrics of the first day", pictures.rolling_figure(recent))
+            note = f"A point is {WINDOW} events of one of {days.scenario.days} days."
+            page.figure("Pressure and revenue", pictures.scatter_figure({days.scenario.name: binned}), note)
         _add_auction(page, days)
         page.write(made / "report.html")
     return figures
