@@ -313,12 +313,23 @@ def test_a_team_has_a_line_for_each_agent_and_a_row_of_results(tmp_path):
     metrics = pl.read_parquet(run / "metrics.parquet").select("iteration", "environment_steps")
     told = {f"{name}/policy_loss": pl.col("iteration") * (1.0 + i) for i, name in enumerate(names)}
     metrics.with_columns(**told).write_parquet(run / "metrics.parquet")
-    figure = {"estimate": 12.5, "low": 12.0, "high": 13.0}
-    agents = [{"name": name, "algorithm": "dqn", "return": figure} for name in names]
-    (run / "results.json").write_text(json.dumps({"evaluation": {"confidence": 0.95, "agents": agents}}))
+    compared = {
+        name: {"estimate": value, "low": value - 1, "high": value + 1}
+        for name, value in (("profit", 1_250.0), ("rule_profit", 1_000.0), ("difference", 250.0), ("ratio", 1.25))
+    }
+    told = {"algo": "dqn", "rule": "adaptive", "roas": 2.5, "cac": None, "budget_used": 0.875}
+    agents = [{"agent": name, **told, **compared} for name in names]
+    evaluation = {"confidence": 0.95, "agents": agents, "total": {**compared, "ratio": None}, "market": {"roas": 3.0}}
+    (run / "results.json").write_text(json.dumps({"evaluation": evaluation}))
+    assert learning.lead(read_run(run)).startswith("AdAuction-v0, a team, seed 7: ")
     sections = learning.sections(read_run(run))
-    tables = [part for section in sections for part in section.parts if isinstance(part, TextTable)]
-    assert [table.rows for table in tables] == [tuple((name, "dqn", "12.50 [12.00, 13.00]") for name in names)]
+    profits, campaigns = (part for section in sections for part in section.parts if isinstance(part, TextTable))
+    figures = ("1,250 [1,249, 1,251]", "1,000 [999, 1,001]", "250 [249, 251]")
+    assert profits.rows[0] == ("advertiser_0 (dqn)", "adaptive in the same seat", *figures, "1.25")
+    assert profits.rows[-1] == ("all together", "strategy set in all seats", *figures, "–")
+    assert ("ROAS ($/$)", "2.50", "2.50", "3.00") in campaigns.rows
+    assert ("budget spent (%)", "87.5", "87.5", "–") in campaigns.rows
+    assert ("CAC ($)", "–", "–", "–") in campaigns.rows
     (chart,) = sections[-1].parts
     assert chart.title == "Policy loss"
     assert [(line.name, line.y[-1]) for line in chart.lines] == [("advertiser_0", 10.0), ("advertiser_1", 20.0)]

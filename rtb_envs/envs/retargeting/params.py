@@ -222,6 +222,11 @@ class AdvertiserParams(SeatParams[Params]):
     """The market's numbers as the policy of one advertiser reads them (``policies.retargeting.RetargetingParams``)."""
 
     @property
+    def opportunities(self) -> Int[Array, ""]:
+        """Of an episode."""
+        return self.market.horizon
+
+    @property
     def ctr_factor(self) -> Float[Array, "stages"]:
         """Of the click rate, by stage."""
         return self.market.response.ctr_factor

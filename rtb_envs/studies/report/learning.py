@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import polars as pl
 
-from rtb_envs.studies.report.charts import Chart, Line, LineChart, Section, Span, TextTable
-from rtb_envs.studies.report.run_files import Json, RunFiles
+from rtb_envs.studies.report.charts import Chart, Line, LineChart, Section, Span
+from rtb_envs.studies.report.evaluation import held_out
+from rtb_envs.studies.report.run_files import RunFiles
 
 LABELS = {
     "mean_episode_return": ("Mean return", "reward an episode"),
@@ -57,7 +57,7 @@ def sections(run: RunFiles) -> list[Section]:
         curves = (_learning_curve(run.validation, unit), *_learners(run.validation), *_campaigns(run.validation))
     if curves:
         found.append(Section("Learning curves", curves))
-    tables = tuple(_results(run.results)) if run.results is not None else ()
+    tables = tuple(held_out(run.results)) if run.results is not None else ()
     if tables:
         found.append(Section("Held-out evaluation", tables))
     charts = tuple(_learner(run.metrics)) if run.metrics is not None else ()
@@ -69,7 +69,10 @@ def sections(run: RunFiles) -> list[Section]:
 def lead(run: RunFiles) -> str:
     """One sentence on what runs and how far it is."""
     settings = run.settings or {}
-    what = ", ".join(str(settings[name]) for name in ("env", "algo") if settings.get(name) is not None)
+    learners = settings.get("algos") or [settings.get("algo")]
+    if not settings.get("algos") and run.metrics is not None and any("/" in name for name in run.metrics.columns):
+        learners = ["a team"]  # By its algorithms' defaults; the setting "algo" is not theirs.
+    what = ", ".join(str(name) for name in (settings.get("env"), *learners) if name is not None)
     seed = f", seed {settings['seed']}" if "seed" in settings else ""
     if run.metrics is None:
         return f"{what}{seed}".strip(", ")
@@ -163,37 +166,6 @@ def _learner(metrics: pl.DataFrame) -> Iterator[Chart]:
         words = measure.replace("_", " ")
         title, label = LABELS.get(measure, (words[:1].upper() + words[1:], words))
         yield LineChart(title, "environment steps (millions)", label, tuple(lines))
-
-
-def _results(results: Json) -> Iterator[TextTable]:
-    evaluation = results.get("evaluation")
-    if not isinstance(evaluation, dict):
-        return
-    share = 100 * float(evaluation.get("confidence", 0.95))
-    note = f"[low, high]: {share:.0f} % intervals over seeds."
-    if "agents" in evaluation:
-        rows = tuple((one["name"], one["algorithm"], _interval(one["return"], 1, 2)) for one in evaluation["agents"])
-        yield TextTable("Agents on held-out seeds", ("agent", "algorithm", "return (reward an episode)"), rows, note)
-    if "methods" in evaluation:
-        yield _methods(evaluation, note)
-
-
-def _methods(evaluation: Json, note: str) -> TextTable:
-    unit = str(evaluation.get("value", "value"))
-    has_ceiling = "ceiling" in evaluation
-    header = ["method", f"{unit} an episode", *(["share of the ceiling (%)"] if has_ceiling else [])]
-    rows = []
-    for method in sorted(evaluation["methods"], key=lambda one: -one["value"]["estimate"]):
-        cells = [_interval(method["value"], 1, 2)]
-        if has_ceiling:
-            cells.append(_interval(method["share_of_ceiling"], 100, 1))
-        rows.append((str(method.get("label", method["name"])), *cells))
-    return TextTable("Methods on held-out seeds", tuple(header), tuple(rows), note)
-
-
-def _interval(figure: dict[str, Any], scale: float, digits: int) -> str:
-    estimate, low, high = (f"{scale * figure[end]:,.{digits}f}" for end in ("estimate", "low", "high"))
-    return f"{estimate} [{low}, {high}]"
 
 
 def _thinned(rows: pl.DataFrame) -> pl.DataFrame:
