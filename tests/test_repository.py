@@ -73,7 +73,19 @@ ROOMS = {
 }
 
 LEARNING_LIBRARIES = {"flax", "optax", "orbax", "torch", "d3rlpy"}
-LOADED_ONLY_ON_USE = {"jax", "jaxlib", "flax", "optax", "orbax", "torch", "matplotlib", "polars", "minari", "plotly"}
+LOADED_ONLY_ON_USE = {
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "orbax",
+    "ray",
+    "torch",
+    "matplotlib",
+    "polars",
+    "minari",
+    "plotly",
+}
 MAX_LINES = 300
 
 
