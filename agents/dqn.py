@@ -219,7 +219,8 @@ class DQN:
     def _loss(
         self, weights: Any, target_weights: Any, state: DQNState, batch: Transition
     ) -> tuple[Array, dict[str, Array]]:
-        """Huber's loss of the values of the actions taken, whose gradient is the clipped error of Mnih et al."""
+        """Huber's loss of the values of the actions taken; at delta 1 its gradient is Mnih et al.'s clipped error."""
+        s = self.settings
         features = state.observations.features(batch.view)
         next_features = state.observations.features(batch.next_view)
         target = double_q_targets(
@@ -231,7 +232,7 @@ class DQN:
         values = self._values(weights, features)
         value = jnp.take_along_axis(values, batch.latent[:, None], axis=-1)[:, 0]
         error = value - lax.stop_gradient(target)
-        loss = jnp.mean(optax.losses.huber_loss(error))
+        loss = jnp.mean(optax.losses.huber_loss(error, delta=s.huber_delta))
         unexplained = jnp.var(error) / jnp.maximum(jnp.var(target), 1e-8)
         return loss, {"value_loss": loss, "mean_value": jnp.mean(value), "explained_variance": 1 - unexplained}
 

@@ -24,6 +24,9 @@ class DQNSettings(LearnerSettings):
     """Transitions of a gradient step, drawn with replacement."""
     n_step: int = field(default=8, metadata=STATIC)
     """Rewards of a transition, at most ``num_steps``; fewer where the episode or the rollout ends."""
+    huber_delta: ArrayLike = 1.0
+    """Error, in units of the normalised reward, up to which the loss is its square and from which it is linear. A value
+    learned by the linear part is more a median than a mean: where rewards are rare and large, take a large one."""
     target_period: ArrayLike = 100
     """Gradient steps after which the target network becomes the network."""
     initial_epsilon: ArrayLike = 1.0
@@ -39,6 +42,7 @@ class DQNSettings(LearnerSettings):
         if self.replay_size % (self.num_envs * self.num_steps):
             allowed = f"a multiple of num_envs * num_steps, {self.num_envs * self.num_steps}"
             raise validation.wrong_value("replay_size", allowed, self.replay_size)
+        self._check_numbers(0, 1e6, "huber_delta", open_low=True)
         self._check_numbers(1, MANY, "target_period")
         self._check_numbers(0, 1, "initial_epsilon", "final_epsilon")
         self._check_numbers(0, MANY, "exploration_updates", open_low=True)

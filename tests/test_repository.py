@@ -24,7 +24,7 @@ LOCAL_PACKAGES = {*PACKAGES, "tests"}
 
 # Room of rtb_envs (a module, or a folder with all that is in it) -> the rooms it may import. From the ground up: a
 # room names only rooms above it in this table. The package itself, rtb_envs/__init__.py, is the roof.
-GROUND = {"validation", "random", "compile", "files", "action_scale"}
+GROUND = {"validation", "tracing", "random", "compile", "files", "action_scale"}
 SIMULATORS = {"auctions", "users", "policies", "core", "multi_agent", "seat", "envs", *GROUND}
 STUDIES = {
     "rtbgym",
@@ -36,10 +36,13 @@ STUDIES = {
     "metrics",
     "intervals",
     "pages",
+    "yaml_reader",
 } | SIMULATORS
 ROOMS = {
     "validation": set(),
+    "tracing": {"validation"},
     "files": set(),
+    "yaml_reader": {"files"},
     "action_scale": {"validation"},
     "registry": {"validation"},
     "random": {"validation"},
@@ -70,7 +73,19 @@ ROOMS = {
 }
 
 LEARNING_LIBRARIES = {"flax", "optax", "orbax", "torch", "d3rlpy"}
-LOADED_ONLY_ON_USE = {"jax", "jaxlib", "flax", "optax", "orbax", "torch", "matplotlib", "polars", "minari", "plotly"}
+LOADED_ONLY_ON_USE = {
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "orbax",
+    "ray",
+    "torch",
+    "matplotlib",
+    "polars",
+    "minari",
+    "plotly",
+}
 MAX_LINES = 300
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``python -m training train`` and ``python -m training evaluate``.
+"""The command line: ``python -m training train``, ``evaluate`` and ``ab``.
 
 Exit codes: 0 done, 2 wrong settings or a folder that cannot serve (one line says why), 130 stopped by the user with
 everything saved.
@@ -60,10 +60,10 @@ def evaluate(run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder
 
 @app.command()
 def ab(
-    first: Annotated[Path, typer.Argument(metavar="RUN_A", help="The folder of a team's run.")],
+    first: Annotated[Path, typer.Argument(metavar="RUN_A", help="The folder of a run.")],
     second: Annotated[Path, typer.Argument(metavar="RUN_B", help="The folder of another.")],
 ) -> None:
-    """Compare two trained teams in the same held-out episodes."""
+    """Compare what two runs have trained, a learner or a team each, in the same held-out episodes."""
     with _refusals():
         from training import ab as comparison
 

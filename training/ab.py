@@ -1,10 +1,17 @@
-"""Two trained teams in the same held-out episodes: which earns more, and by how much."""
+"""Two runs in the same held-out episodes: which does better, and by how much.
+
+Both meet the same draws, so that differences are paired. Teams are compared by each agent's profit, single agents by
+what their environment is judged in. Runs are comparable whose last stages are the same market, whatever learned in it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from pydantic import ValidationError
 from rich.console import Console
 
@@ -12,35 +19,53 @@ import agents
 from agents.team import Seated
 from rtb_envs.intervals import CONFIDENCE
 from rtb_envs.random import EVALUATE
-from training import team_report
+from training import ab_report, held_out
+from training.curriculum import Curriculum
+from training.evaluation import Judge
 from training.loading import ConfigurationError
-from training.run import RunError, RunFolder
+from training.run import RunError, RunFolder, first_difference
 from training.settings import Settings
+from training.solo import build, market_of
 from training.team_evaluation import Figures, TeamJudge, compare
 from training.teams import curriculum_of
 
+NAMES = ("A", "B")
+
 
 def ab(first: Path, second: Path, console: Console) -> None:
-    """Print the comparison of two runs; RunError for runs that are no teams or of different markets."""
-    console.print(team_report.comparison(compare_runs(first, second), (str(first), str(second))))
+    """Print the comparison of two runs; raises what ``compare_runs`` raises."""
+    figures = compare_runs(first, second)
+    console.print(ab_report.table(figures, (str(first), str(second))))
+    console.print(ab_report.verdict(figures))
 
 
 def compare_runs(first: Path, second: Path) -> Figures:
-    """``rows``: name of an agent or "total" -> dollars an episode of both, their difference and ratio, by seed.
+    """Figures of both: of teams ``rows``, of single agents those of ``training.held_out``.
 
-    The seeds, episodes and bootstrap samples are those of the first run's settings.
+    The seeds, episodes and bootstrap samples are those of the first run's settings. Raises RunError for folders that
+    hold no run or no trained policy, and for runs in different markets.
     """
     settings, other = _settings(first), _settings(second)
-    if _market(settings) != _market(other):
-        raise RunError(f"{first} and {second} must be runs in the same market: their env_options or stages differ")
-    curriculum = curriculum_of(settings)
+    if settings.is_team != other.is_team or settings.env != other.env:
+        raise RunError(f"{first} and {second} cannot be compared: env is {settings.env} in A and {other.env} in B")
+    curriculum = _curriculum(first, settings)
+    if not _same_market(curriculum, _curriculum(second, other)):
+        name, there, here = first_difference(_options(settings), _options(other)) or ("market", "one", "another")
+        raise RunError(
+            f"{first} and {second} cannot be compared, because they are runs in different markets: {name} is {there!r} "
+            f"in A and {here!r} in B (None: left out)"
+        )
+    play = _teams if settings.is_team else _single_agents
+    return play(settings, curriculum, (first, second))
+
+
+def _teams(settings: Settings, curriculum: Curriculum, runs: tuple[Path, Path]) -> Figures:
+    """``rows``: name of an agent or "total" -> dollars an episode of both, their difference and ratio, by seed."""
     market, params, section = curriculum.env, curriculum.stages[-1].params, settings.evaluation
-    judge = TeamJudge(market, EVALUATE, section.seeds, section.episodes)
     names: tuple[str, ...] = market.agents
-    nobody = [False] * len(names)
-    ours, theirs = (
-        judge.profit(judge.play([_seated(run, name) for name in names], nobody, params)) for run in (first, second)
-    )
+    teams = [[_seated(run, name) for name in names] for run in runs]
+    judge = TeamJudge(market, EVALUATE, section.seeds, section.episodes)
+    ours, theirs = (judge.profit(judge.play(team, [False] * len(names), params)) for team in teams)
     rows = {name: compare(ours[:, i], theirs[:, i], section.bootstrap_samples) for i, name in enumerate(names)}
     rows["total"] = compare(ours.sum(axis=1), theirs.sum(axis=1), section.bootstrap_samples)
     return {
@@ -51,27 +76,61 @@ def compare_runs(first: Path, second: Path) -> Figures:
     }
 
 
+def _single_agents(settings: Settings, curriculum: Curriculum, runs: tuple[Path, Path]) -> Figures:
+    section, last = settings.evaluation, curriculum.stages[-1]
+    methods = [
+        held_out.Method(name, f"{name}: {run.name}", _saved(run).policy) for name, run in zip(NAMES, runs, strict=True)
+    ]
+    judge = Judge(curriculum.env, EVALUATE, section.seeds, section.episodes, curriculum.horizon)
+    figures = held_out.evaluate(judge, last.params, methods[0], methods[1:], section.bootstrap_samples)
+    return {"market": market_of(settings.env, curriculum), "evaluation": figures}
+
+
 def _settings(run: Path) -> Settings:
     folder = RunFolder(run)
     try:
-        settings = Settings.model_validate(folder.read_settings())
+        return Settings.model_validate(folder.read_settings())
     except (ValidationError, ConfigurationError) as error:
         reason = " ".join(str(error).split())
         raise RunError(f"{folder.settings} holds settings that cannot be used: {reason}") from None
-    if not settings.is_team:
-        raise RunError(f"{run} must be the run of a team, such as one in retargeting_v0; it is one in {settings.env}")
-    return settings
 
 
-def _market(settings: Settings) -> tuple[object, ...]:
-    """What decides the market of a run's last stage."""
-    last = (settings.stage1, settings.stage2, settings.stage3)[settings.curriculum - 1]
-    return settings.env, settings.curriculum, settings.env_options, last.options
+def _curriculum(run: Path, settings: Settings) -> Curriculum:
+    try:
+        return curriculum_of(settings) if settings.is_team else build(settings)[0]
+    except (ConfigurationError, ValueError, TypeError) as error:
+        raise RunError(f"{run} holds settings that cannot be used: {error}") from None
+
+
+def _same_market(ours: Curriculum, theirs: Curriculum) -> bool:
+    """Whether the markets of the last stages are equal, static part and every number."""
+    if ours.env.config != theirs.env.config:
+        return False
+    leaves, structure = jax.tree.flatten(ours.stages[-1].params)
+    others, other_structure = jax.tree.flatten(theirs.stages[-1].params)
+    return structure == other_structure and all(map(np.array_equal, leaves, others))
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    """What decides the market of a run's last stage, by the names of the settings."""
+    name = f"stage{settings.curriculum}"
+    last = getattr(settings, name)
+    return {"env_options": settings.env_options, name: {"options": last.options}, "curriculum": settings.curriculum}
 
 
 def _seated(run: Path, agent: str) -> Seated:
-    try:
-        saved = agents.load(run, agent=agent)
-    except (FileNotFoundError, ValueError) as error:
-        raise RunError(f"{run} has no policy of {agent} yet: {error}") from None
+    saved = _saved(run, agent)
     return Seated(saved.policy, None if saved.choices is None else jnp.asarray(saved.choices))
+
+
+def _saved(run: Path, agent: str | None = None) -> agents.saved.SavedPolicy:
+    try:
+        return agents.load(run, agent=agent)
+    except FileNotFoundError:
+        who = "policy" if agent is None else f"policy of {agent}"
+        raise RunError(
+            f"{run} has no {who} yet: train it to its end, or have its best one so far saved by "
+            f"python -m training evaluate {run}"
+        ) from None
+    except ValueError as error:
+        raise RunError(str(error)) from None

@@ -34,9 +34,16 @@ _BIDDING = Programme(ad_auction.curriculum_options, has_instances=True)
 # environments, and a discount that looks some hundred events ahead.
 _DAYS_OF_EVENTS: dict[str, Any] = {"num_envs": 128, "num_steps": 250, "gamma": 0.99}
 
-# A learner of a team takes 5,000 opportunities an update in its own market, and budgets last for 20,000 of an episode.
-_CAMPAIGNS: dict[str, Any] = {"num_envs": 20, "num_steps": 250, "memory_decays": (), "gamma": 0.999}
-_CAMPAIGN_GRADIENTS: dict[str, Any] = {**_CAMPAIGNS, "lanes_per_market": 5, "learning_rate": 3e-4}
+# A learner of a team takes 5,000 opportunities an update in its own market. What it buys pays at once or hardly ever,
+# and what else the budget could buy is the dollar's weight to tell: horizons are short.
+_CAMPAIGNS: dict[str, Any] = {"num_envs": 20, "num_steps": 250, "memory_decays": ()}
+_CAMPAIGN_GRADIENTS: dict[str, Any] = {
+    **_CAMPAIGNS,
+    "lanes_per_market": 5,
+    "learning_rate": 3e-4,
+    "gamma": 0.95,
+    "gae_lambda": 0.95,
+}
 
 PROGRAMMES: dict[str, Programme] = {
     "AdAuction-v0": _BIDDING,
@@ -54,18 +61,20 @@ PROGRAMMES: dict[str, Programme] = {
     "retargeting_v0": Programme(
         retargeting.curriculum_options,
         hyperparameters={
-            "ppo": {**_CAMPAIGN_GRADIENTS, "num_epochs": 4, "num_minibatches": 4, "gae_lambda": 0.95},
+            "ppo": {**_CAMPAIGN_GRADIENTS, "num_epochs": 4, "num_minibatches": 4},
             "dqn": {
                 **_CAMPAIGNS,
-                "learning_rate": 3e-4,
-                "replay_size": 100_000,
-                "num_gradient_steps": 200,
-                "batch_size": 128,
-                "n_step": 8,
+                "learning_rate": 1e-3,
+                "gamma": 0.0,
+                "n_step": 1,
+                "huber_delta": 1000.0,
+                "replay_size": 400_000,
+                "num_gradient_steps": 10,
+                "batch_size": 4096,
                 "exploration_updates": 40,
                 "final_epsilon": 0.02,
             },
-            "a2c": _CAMPAIGN_GRADIENTS,
+            "a2c": {**_CAMPAIGN_GRADIENTS, "entropy_coefficient": 0.01},
         },
     ),
 }

@@ -12,8 +12,11 @@ Results = dict[str, Any]
 FORMAT = 1
 
 
-def table(results: Results) -> Table:
-    """Every method, best first: value, shares of ceiling and optimum, and what the learner has over it."""
+def table(results: Results, lead: str = "learner's lead") -> Table:
+    """Every method, best first: value, shares of ceiling and optimum, and what the learner has over it.
+
+    ``lead`` heads the last of these.
+    """
     evaluation, market = results["evaluation"], results["market"]
     has_bounds = "ceiling" in evaluation
     measure = "share_of_ceiling" if has_bounds else "value"
@@ -32,7 +35,7 @@ def table(results: Results) -> Table:
     if "budget" in market:
         grid.add_column("budget\nspent (%)", justify="right")
     unit = "points of\nshare of ceiling" if has_bounds else "an episode"
-    grid.add_column(f"learner's lead,\n{unit}", justify="right")
+    grid.add_column(f"{lead},\n{unit}", justify="right")
     leads = {difference["rule"]: difference[measure] for difference in evaluation["differences"]}
     scale, digits = (100, 1) if has_bounds else (1, 2)
     for method in sorted(evaluation["methods"], key=lambda method: -method[measure]["estimate"]):
@@ -42,8 +45,8 @@ def table(results: Results) -> Table:
             cells += [_interval(method[name], 100, 1) for name in ("share_of_ceiling", "share_of_optimum")]
         if "budget" in market:
             cells.append(f"{100 * method['budget_use']['estimate']:.1f}")
-        lead = leads.get(method["name"])
-        cells.append("" if lead is None else _interval(lead, scale, digits))
+        over = leads.get(method["name"])
+        cells.append("" if over is None else _interval(over, scale, digits))
         grid.add_row(*map(escape, cells), style="bold" if method["is_learner"] else None)
     return grid
 

@@ -8,6 +8,8 @@
 ``checkpoints/last/<n>``          everything that the training needs to go on after iteration n (orbax)
 ``checkpoints/best/<n>``          the same at the iteration with the best validation score in the last stage
 ``policy.npz``                    the best policy, for ``agents.load``; written before the held-out evaluation
+``agents/<agent>/policy.npz``     the same of each learner of a team
+``episode/*.parquet``             the first held-out episode in Retargeting, for ``rtb report``
 ``*.png``                         the pictures of training and evaluation
 ``results.json``                  the held-out evaluation; written last, so that it marks a finished run
 ================================  =================================================================================
@@ -73,7 +75,7 @@ class RunFolder:
         Raises RunError when it holds another run or files of something else; nothing has changed then.
         """
         if self.settings.exists():
-            difference = _first_difference(self.read_settings(), identity)
+            difference = first_difference(self.read_settings(), identity)
             if difference is not None:
                 name, there, here = difference
                 raise RunError(
@@ -123,12 +125,12 @@ def _read_object(path: Path, otherwise: str) -> dict[str, Any]:
     return value
 
 
-def _first_difference(there: Any, here: Any, name: str = "") -> tuple[str, Any, Any] | None:
-    """Dotted name and both values of the first setting that differs."""
+def first_difference(there: Any, here: Any, name: str = "") -> tuple[str, Any, Any] | None:
+    """Dotted name and both values of the first setting that differs; None stands for one that is not there."""
     if not (isinstance(there, dict) and isinstance(here, dict)):
         return None if there == here else (name, there, here)
     for key in sorted({*there, *here}):
-        found = _first_difference(there.get(key), here.get(key), f"{name}.{key}" if name else key)
+        found = first_difference(there.get(key), here.get(key), f"{name}.{key}" if name else key)
         if found is not None:
             return found
     return None

@@ -9,26 +9,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 import rtb_envs
 from agents import registry
+from rtb_envs.yaml_reader import parse_yaml
 
 
 def _parsed(options: Any) -> Any:
-    """Options that came as text, from the environment or as 1e-3, which YAML takes for text, read as values."""
+    """Options that came as text, from the environment, read as values."""
     if not isinstance(options, Mapping):
         return options
-    return {name: _value(value) if isinstance(value, str) else value for name, value in options.items()}
-
-
-def _value(text: str) -> Any:
-    value = yaml.safe_load(text)
-    try:
-        return float(value) if isinstance(value, str) and any(map(str.isdigit, value)) else value
-    except ValueError:
-        return value
+    return {name: parse_yaml(value) if isinstance(value, str) else value for name, value in options.items()}
 
 
 # Algorithms with the hyperparameter ``annealing_updates``, whose best value is the length of the run.

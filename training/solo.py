@@ -48,8 +48,7 @@ class Solo:
         trained = held_out.Method(settings.algo, f"{settings.algo.upper()}, trained", self.learner.policy(state))
         rules = tuned_rules(stages.env, last.params, judge.value_total, programme_of(settings.env).rules)
         figures = held_out.evaluate(judge, last.params, trained, rules, section.bootstrap_samples)
-        market = {"env": settings.env, "stage": last.number, "horizon": stages.horizon, **_budget(last.params)}
-        return {"market": market, "evaluation": figures}
+        return {"market": market_of(settings.env, stages), "evaluation": figures}
 
     def draw(self, folder: RunFolder, results: dict[str, Any], validation: pl.DataFrame) -> list[str]:
         return pictures.draw(folder, results, validation)
@@ -72,6 +71,12 @@ def build(settings: Settings) -> tuple[Curriculum, registry.Learner]:
         return over_instances(stages, settings, learner.settings), learner
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
+
+
+def market_of(env_id: str, stages: Curriculum) -> dict[str, Any]:
+    """What the results say of the market that methods are judged in."""
+    last = stages.stages[-1]
+    return {"env": env_id, "stage": last.number, "horizon": stages.horizon, **_budget(last.params)}
 
 
 def _hyperparameters(settings: Settings) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.markup import escape
 from rich.table import Table
 
 Results = dict[str, Any]
@@ -67,24 +66,3 @@ def _interval(figure: Results) -> str:
 
 def _number(value: float | None, scale: float, digits: int) -> str:
     return "–" if value is None else f"{scale * value:,.{digits}f}"
-
-
-def comparison(figures: Results, names: tuple[str, str]) -> Table:
-    """Two teams in the same episodes: a row for each agent and one for all of them, the difference being A less B."""
-    grid = Table(
-        title=f"A: {escape(names[0])}\nB: {escape(names[1])}\n{len(figures['seeds'])} held-out seeds of "
-        f"{figures['episodes_per_seed']} episodes",
-        caption=f"Profit in $ an episode; \\[low, high]: {100 * figures['confidence']:.0f} % bootstrap intervals over "
-        "seeds, on common random numbers.",
-        title_justify="left",
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    grid.add_column("agent")
-    for heading in ("profit of A\nof B ($)", "A less B ($)", "A over B"):
-        grid.add_column(heading, justify="right")
-    for name, row in figures["rows"].items():
-        grid.add_row(name, *_compared(row))
-    return grid

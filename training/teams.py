@@ -30,7 +30,7 @@ from training.metrics import Row
 from training.programmes import programme_of
 from training.run import RunFolder
 from training.settings import TEAM, EarlierStage, Settings, ValidationSettings
-from training.team_evaluation import TeamJudge
+from training.team_evaluation import Floats, TeamJudge
 
 
 class TeamTask:
@@ -84,15 +84,16 @@ class TeamTask:
 
 
 class TeamValidator:
-    """Scores a team by its total profit over that of the rules' strategy set in the same episodes.
+    """Scores a team by its Nash welfare, in units of what the rules' strategy set earns in the same episodes.
 
-    Learners play together in every stage, on lanes kept for tuning.
+    Learners play together in every stage, on lanes kept for tuning. By the total the best checkpoint could be one in
+    which an agent starves.
     """
 
     def __init__(self, learner: Team, curriculum: Curriculum, settings: ValidationSettings) -> None:
         self._learner, self._curriculum = learner, curriculum
         self._judge = TeamJudge(learner.market, TUNE, settings.seeds, settings.episodes)  # type: ignore[arg-type]
-        self._reference: dict[int, team_evaluation.Floats] = {}
+        self._reference: dict[int, Floats] = {}
 
     def validate(self, state: Any, progress: Progress) -> tuple[float, list[Row]]:
         """The score over all seeds in the stage of ``progress``, and a row for each seed; profits are in dollars."""
@@ -112,14 +113,26 @@ class TeamValidator:
                 "stage": stage.number,
                 "seed": seed,
                 "value": float(profit[i].sum()),
-                "score": float(profit[i].sum() / reference[i].sum()),
+                "score": nash_welfare(profit[i], reference[i]),
                 **{f"profit/{agent}": float(profit[i, j]) for j, agent in enumerate(market.agents)},
                 **{f"rule_profit/{agent}": float(reference[i, j]) for j, agent in enumerate(market.agents)},
                 "wall_time": time.time(),
             }
             for i, seed in enumerate(judge.seeds)
         ]
-        return float(profit.sum() / reference.sum()), rows
+        return nash_welfare(profit.mean(axis=0), reference.mean(axis=0)), rows
+
+
+def nash_welfare(profit: Floats, rule_profit: Floats) -> float:
+    """The geometric mean over agents [agents] of what each earns over what the rule of its seat does, in dollars.
+
+    It is the utilities' product that bargaining maximises (Nash, Econometrica 18(2), 1950; Moulin, "Fair Division and
+    Collective Welfare", 2003): an agent's loss of half its profit weighs as much as another's gain of double. 0 when an
+    agent earns nothing; a rule that earns less than a dollar counts as one dollar.
+    """
+    if not (profit > 0).all():
+        return 0.0
+    return float(np.exp(np.log(profit / np.maximum(rule_profit, 1.0)).mean()))
 
 
 def algorithms(settings: Settings, num_agents: int) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from benchmarks.pacing.playing import Sizes
 from rtb_envs import compile
 from rtb_envs.core import Environment
 from rtb_envs.envs.ad_auction.economics import expected_episode
-from rtb_envs.envs.auto_bidding.config import KNOWN_KEYS
+from rtb_envs.envs.auto_bidding.config import OBSERVATION_KEYS
 from rtb_envs.envs.auto_bidding.hindsight import expected_largest_spend, largest_tick, seat_optimum, with_budget
 from rtb_envs.random import TUNE, lane_keys
 from training.evaluation import VALUE_TOTALS
@@ -271,7 +271,7 @@ MARKETS: tuple[Market, ...] = (
         "auto_bidding",
         "AutoBidding",
         "AutoBidding-v0",
-        (("num_opportunities", 1_500), ("objective", "conversion"), ("observation_keys", KNOWN_KEYS)),
+        (("num_opportunities", 1_500), ("objective", "conversion"), ("observation_keys", OBSERVATION_KEYS)),
     ),
 )
 

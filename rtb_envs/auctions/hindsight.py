@@ -7,18 +7,26 @@ just wins. Its value is what the bidder maximises: clicks, conversions, money's 
 
 For one episode, in jitted code or not; a batch of episodes is ``jax.vmap``. Values and costs are expectations or
 outcomes, whichever the caller wants to bound; costs are >= 0.
+
+Of arguments that are not traced, numbers that are not finite or negative where that makes no sense raise ValueError (a
+budget may be infinite), as shapes that do not fit always do; what is no array of numbers raises TypeError.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Bool, Float
+
+from rtb_envs.auctions.arguments import same_shape, truths
+from rtb_envs.tracing import checked
 
 BISECTIONS = 64
 
@@ -41,6 +49,9 @@ def fractional_knapsack(
     by Lagrange an auction is worth taking iff its cost over value is below one threshold, and the average cost only
     rises along that order. It bounds what whole auctions can give from above, by less than the value of one auction.
     """
+    value, cost = checked("value", value), checked("cost", cost, 0)
+    budget, target_cost = _limit("budget", budget), _limit("target_cost", target_cost)
+    same_shape(1, value=value, cost=cost)
     worth = value > 0
     value, cost = jnp.where(worth, value, 0.0), jnp.where(worth, cost, 0.0)
     ratio = jnp.where(worth, cost / jnp.where(worth, value, 1.0), jnp.inf)
@@ -70,6 +81,9 @@ def multiple_choice_knapsack(
     group must allow at least one option. If even the cheapest option of every group costs more than the budget, the
     value of that choice is scaled down by budget over cost.
     """
+    value, cost, budget = checked("value", value), checked("cost", cost, 0), _limit("budget", budget)
+    allowed = truths("allowed", allowed)
+    same_shape(2, value=value, cost=cost, allowed=allowed)
 
     def solve(price_of_budget: Array) -> tuple[Array, Array, Array]:
         """The price, and total value and cost when each group maximises value minus the price times cost."""
@@ -117,6 +131,12 @@ def position_ceiling(
     exposure x brings x times the value at x times the price; the best slots under the budget are the linear relaxation
     of a multiple-choice knapsack.
     """
+    value, price = checked("value", value, 0), checked("price", price, 0, infinite=True)
+    exposure = checked("exposure", exposure, 0, open_low=True)
+    expected = (*np.shape(exposure), *np.shape(value))
+    if np.ndim(value) != 1 or np.ndim(exposure) != 1 or np.shape(price) != expected:
+        allowed_shapes = "[slots, auctions], with exposure [slots] and value [auctions]"
+        raise ValueError(f"price: got shape {np.shape(price)}, must be {expected}: {allowed_shapes}")
     winnable = jnp.isfinite(price)
     exposed = exposure[:, None]
     nothing = ((1, 0), (0, 0))
@@ -140,6 +160,11 @@ def first_price_ceiling(
     for profit, 0 for a bidder who only has a budget. By Lagrange the best bid maximises (value - (cost_weight +
     multiplier) bid) times the win probability.
     """
+    value, bid, cost_weight = checked("value", value), checked("bid", bid, 0), checked("cost_weight", cost_weight, 0)
+    # A sum of shares may exceed 1 by its roundings.
+    win_probability = checked("win_probability", win_probability, 0, 1 + 1e-6)
+    same_shape(1, value=value)
+    same_shape(1, bid=bid, win_probability=win_probability)
     probability = jnp.pad(win_probability, (1, 0))
     bid = jnp.pad(bid, (1, 0))
     payoff = (value[:, None] - cost_weight * bid) * probability
@@ -196,10 +221,22 @@ def bid_priced_multiplier_ceiling(
     return multiple_choice_knapsack(prefix_value, cost, allowed, budget)
 
 
+def _limit(name: str, value: ArrayLike) -> Any:
+    """``value``, not negative and perhaps infinite, one number."""
+    limit = checked(name, value, 0, infinite=True)
+    if np.ndim(limit):
+        raise ValueError(f"{name}: got shape {np.shape(limit)}, must be one number")
+    return limit
+
+
 def _prefixes(
     value: Array, cost: Array, threshold: Array, valid: Array, multiplier_low: ArrayLike, multiplier_high: ArrayLike
 ) -> tuple[Array, Array, Array]:
     """Value and cost of the 0, 1, ... n auctions of lowest threshold, and which of these sets a multiplier can win."""
+    value, cost = checked("value", value), checked("cost", cost, 0)
+    threshold, valid = checked("threshold", threshold, infinite=True), truths("valid", valid)
+    same_shape(2, value=value, cost=cost, threshold=threshold, valid=valid)
+    _limit("multiplier_low", multiplier_low), _limit("multiplier_high", multiplier_high)
     threshold = jnp.where(valid, threshold, jnp.inf)
     order = jnp.argsort(threshold, axis=-1)
     threshold = jnp.take_along_axis(threshold, order, axis=-1)

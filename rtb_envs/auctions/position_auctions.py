@@ -7,9 +7,8 @@ is for a click, and a slot's expected payment is exposure times quality times pr
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -17,9 +16,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Bool, Int, Real
 
 from rtb_envs import validation
+from rtb_envs.auctions.arguments import broadcast, some_bids, truths
 from rtb_envs.auctions.mechanisms import Pricing, clearing_price
 from rtb_envs.auctions.ranking import MAX_RANKS, Ranking, participating_score, rank, slot_of_bidder
 from rtb_envs.auctions.slots import Allocation, fill_slots, scores_to_beat
+from rtb_envs.tracing import checked, is_concrete
 
 SlotPricing = Literal["gsp", "vcg", "first_price", "hybrid"]
 SLOT_PRICINGS: tuple[SlotPricing, ...] = get_args(SlotPricing)
@@ -53,11 +54,12 @@ def position_auction(
     increment: Real[ArrayLike, "*#batch"] = 0.0,
     hybrid_weight: Real[ArrayLike, "*#batch"] = 0.0,
     eligible: Bool[ArrayLike, "#bidders *#batch"] | None = None,
-    tie_breaker: Real[Array, "bidders *batch"] | None = None,
+    tie_breaker: Real[ArrayLike, "bidders *batch"] | None = None,
 ) -> PositionAuction:
     """Run one auction of ``len(exposure)`` slots (static, at most 63) for each batch entry.
 
-    ``exposure`` is the position curve: the probability that a slot is seen, > 0 and not increasing from slot to slot.
+    ``exposure`` is the position curve: the probability that a slot is seen or anything in proportion to it, > 0 and not
+    increasing from slot to slot. Where there are fewer bidders than slots, the last slots stay empty.
     Bidders are ranked by bid times ``quality`` (> 0, by default 1); who takes part and how ties go is said in
     ``ranking``. The k-th slot goes to the k-th bidder. ``reserve_price`` (>= 0) and ``soft_floor`` are those of every
     slot (scalar or batch), or lead with the slot axis; a reserve price must not increase from slot to slot, and a slot
@@ -77,19 +79,21 @@ def position_auction(
     reserve price if that is more, for losers as for winners; at most the largest finite number. In a single slot the
     winner is told the same as by ``sealed_bid``, which tells losers the price instead, as OpenRTB does.
 
-    Raises ValueError for an unknown ``pricing`` and for shapes that do not fit. Numbers of ``exposure`` and
-    ``reserve_price`` that are out of range or increase raise too unless they are traced: then the caller has checked.
+    Raises ValueError for an unknown ``pricing`` and for shapes that do not fit, TypeError for what is no array of
+    numbers (for ``eligible``, of truth values). Bids that are not finite and other numbers out of range raise
+    ValueError too unless they are traced: then such a bid abstains, and for the rest the caller has checked.
     """
     validation.choice("pricing", pricing, SLOT_PRICINGS)
-    bids = _bids(bids)
+    bids = some_bids(bids, bidder_axis=0)
     curve = _exposure_curve(exposure, bids.shape[1:])
     num_slots, batch = curve.shape[0], bids.shape[1:]
     reserve = _floor("reserve_price", reserve_price, num_slots, batch)
-    own_quality = _broadcast("quality", quality, bids.shape)
-    may_bid = _broadcast("eligible", eligible, bids.shape)
+    own_quality = _quality(quality, bids.shape)
+    may_bid = None if eligible is None else broadcast("eligible", truths("eligible", eligible), bids.shape)
     if pricing == "vcg" and reserve.shape[0] > 1:
         raise ValueError(f"reserve_price: got shape {np.shape(reserve_price)}, vcg takes one for all slots")
-    increment = _broadcast("increment", increment, batch)
+    increment = broadcast("increment", checked("increment", increment, 0), batch)
+    hybrid_weight = broadcast("hybrid_weight", checked("hybrid_weight", hybrid_weight, 0, 1), batch)
     ranking = rank(participating_score(bids, own_quality, reserve[-1], may_bid), num_slots + 1, tie_breaker)
     held = fill_slots(ranking, bids, own_quality, reserve)
     if pricing == "vcg":
@@ -102,7 +106,7 @@ def position_auction(
         jnp.minimum(competing_bid, held.bid),
         _PRICING_OF_A_SLOT[pricing],
         reserve,
-        _broadcast("hybrid_weight", hybrid_weight, batch),
+        hybrid_weight,
         None if soft_floor is None else _floor("soft_floor", soft_floor, num_slots, batch),
     )
     price = jnp.where(held.bidder >= 0, price, 0.0)
@@ -135,37 +139,26 @@ def _min_bid_to_win(
     return jnp.minimum(jnp.maximum(bid, lowest_reserve), np.finfo(bid.dtype).max)
 
 
-def _bids(bids: ArrayLike) -> Array:
-    bids = jnp.asarray(bids)
-    if bids.ndim == 0 or bids.shape[0] == 0:
-        raise ValueError(f"bids: got shape {bids.shape}, the first axis must hold at least one bidder")
-    return bids
-
-
-def _broadcast(name: str, value: Any, shape: tuple[int, ...]) -> Any:
-    """``value`` broadcast to ``shape``, None as it is; ValueError if it has more axes or other lengths."""
-    if value is None:
+def _quality(quality: ArrayLike | None, shape: tuple[int, ...]) -> Array | None:
+    if quality is None:
         return None
-    try:
-        return jnp.broadcast_to(value, shape)
-    except ValueError:
-        raise ValueError(f"{name}: got shape {np.shape(value)}, must broadcast to {shape}") from None
+    return broadcast("quality", checked("quality", quality, 0, open_low=True), shape)
 
 
 def _exposure_curve(exposure: ArrayLike, batch: tuple[int, ...]) -> Array:
     """[slots, ...] that broadcasts against [slots, *batch]."""
+    exposure = checked("exposure", exposure, 0, open_low=True)
     shape = np.shape(exposure)
     if len(shape) == 0 or not 1 <= shape[0] < MAX_RANKS:
         raise ValueError(f"exposure: got shape {shape}, the first axis must hold 1 to {MAX_RANKS - 1} slots")
     curve = _slots_first("exposure", exposure, batch)
-    if not isinstance(exposure, jax.core.Tracer) and not (np.asarray(exposure) > 0).all():
-        raise ValueError(f"exposure: got {np.asarray(exposure).tolist()}, must be positive")
     _refuse_increase("exposure", exposure)
     return curve
 
 
 def _floor(name: str, floor: ArrayLike, num_slots: int, batch: tuple[int, ...]) -> Array:
     """[slots, ...], or [1, ...] if it holds for every slot, that broadcasts against [slots, *batch]."""
+    floor = checked(name, floor, 0)
     shape = np.shape(floor)
     if len(shape) <= len(batch):
         return _slots_first(name, jnp.asarray(floor)[None], batch)
@@ -188,5 +181,5 @@ def _slots_first(name: str, value: ArrayLike, batch: tuple[int, ...]) -> Array:
 
 def _refuse_increase(name: str, value: ArrayLike) -> None:
     """ValueError if ``value`` is known, not traced, and increases from slot to slot."""
-    if not isinstance(value, jax.core.Tracer) and not (np.diff(np.asarray(value), axis=0) <= 0).all():
+    if is_concrete(value) and not (np.diff(np.asarray(value), axis=0) <= 0).all():
         raise ValueError(f"{name}: got {np.asarray(value).tolist()}, must not increase from slot to slot")

@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Bool, Int, Real
 
 from rtb_envs import validation
+from rtb_envs.tracing import checked
 
 MAX_RANKS = 64
 """More ranks than any page has slots; the fold is meant for a few."""
@@ -52,17 +53,18 @@ def participating_score(
 def rank(
     score: Real[Array, "bidders *batch"],
     num_ranks: int,
-    tie_breaker: Real[Array, "bidders *batch"] | None = None,
+    tie_breaker: Real[ArrayLike, "bidders *batch"] | None = None,
 ) -> Ranking:
     """The ``num_ranks`` (static, in [1, 64]) highest scores of each auction; -inf does not take part.
 
     Equal scores go to the larger ``tie_breaker`` (finite; independent uniforms break ties at random), then to the lower
     index. NaN scores must not occur. Raises ValueError for ``num_ranks`` out of range or a ``tie_breaker`` of another
-    shape, TypeError for a ``num_ranks`` that is not an integer.
+    shape or, where it is not traced, with numbers that are not finite, TypeError for a ``num_ranks`` that is not an
+    integer.
     """
     num_ranks = validation.integer("num_ranks", num_ranks, 1, MAX_RANKS)
-    if tie_breaker is not None and jnp.shape(tie_breaker) != score.shape:
-        raise ValueError(f"tie_breaker: got shape {jnp.shape(tie_breaker)}, must be {score.shape}, that of the scores")
+    if tie_breaker is not None:
+        tie_breaker = _tie_breaker(tie_breaker, score.shape)
     batch = score.shape[1:]
     index = jnp.arange(score.shape[0], dtype=jnp.int32)
     # The luck of an empty rank is infinite, so that of two bidders who abstain neither enters.
@@ -83,6 +85,13 @@ def rank(
     # Not unrolled: within one fusion XLA's CPU backend would compute the whole fold again for each of its results.
     ranks, _ = jax.lax.scan(insert, [nobody] * num_ranks, bidders)
     return Ranking(jnp.stack([holder[1] for holder in ranks]), jnp.stack([holder[0] for holder in ranks]))
+
+
+def _tie_breaker(given: ArrayLike, shape: tuple[int, ...]) -> Array:
+    given = jnp.asarray(checked("tie_breaker", given))
+    if given.shape != shape:
+        raise ValueError(f"tie_breaker: got shape {given.shape}, must be {shape}, that of the scores")
+    return given.astype(jnp.result_type(given, jnp.float32))  # an empty rank's is infinite
 
 
 def slot_of_bidder(bidder: Int[Array, "slots *batch"], num_bidders: int) -> Int[Array, "bidders *batch"]:

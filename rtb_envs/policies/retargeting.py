@@ -9,7 +9,7 @@ their first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import jax
@@ -201,6 +201,11 @@ def strategy(name: str) -> Strategy:
         value_share=jnp.float32(0.33),
         outside_factor=jnp.float32(0.1),
     )
+
+
+def every_stage(value_share: float) -> Strategy:
+    """A rule that bids ``value_share`` of pCTR * pCVR * E[revenue] for every customer, whatever the stage."""
+    return replace(strategy("adaptive"), adaptation=jnp.float32(0), value_share=jnp.float32(value_share))
 
 
 DEMO_RULES = tuple(STRATEGIES)

@@ -1,6 +1,7 @@
 """Markets of many agents behind PettingZoo: its own tests, seeds, agents that leave early, and what is refused."""
 
 import copy
+import importlib
 import pickle
 import re
 import subprocess
@@ -84,6 +85,13 @@ def test_max_cycles_truncates_whoever_is_left():
             env=lambda **options: aec_env(STAYING, **options),
         )
     )
+
+
+@pytest.mark.parametrize("id", rtb_envs.list_multi_agent_envs())
+def test_every_id_has_a_module_which_passes_pettingzoo_s_test_of_cycles(id):
+    module = importlib.import_module(f"rtb_envs.{id}")
+    max_cycles_test(module)
+    assert module.raw_env().possible_agents == list(rtb_envs.make_multi_agent(id).agents)
 
 
 def play(env, seed, steps=9):

@@ -11,6 +11,7 @@ from jax import lax
 from agents.dqn import DQN
 from agents.dqn_settings import DQNSettings
 from rtb_envs.compile import jit
+from rtb_envs.random import Stream
 from tests.agents.conftest import SMALL_DQN
 from tests.agents.recall import Recall, Stipend
 from tests.agents.trees import assert_same_bytes, leaves
@@ -98,6 +99,33 @@ def test_the_value_goes_on_after_truncation_and_ends_with_termination():
     np.testing.assert_allclose(found, [[2.0, 2.0], [1.0, 1.0]], atol=0.03)
 
 
+class Raffle(Stipend):
+    """One step, whose reward is 4 for one in four, else 0."""
+
+    def noise(self, key, state, params):
+        return Stream.from_key(key)
+
+    def transition(self, state, action, noise, params):
+        _, _, *ended, info = super().transition(state, action, None, params)
+        return state, 4 * (noise.uniform() < 0.25).astype(float), *ended, info
+
+
+def test_rare_rewards_are_valued_by_their_mean_only_where_the_loss_is_their_square():
+    def values(delta):
+        random = replace(SMALL_DQN, memory_decays=(), final_epsilon=1.0, replay_size=64 * 256)
+        settings = replace(random, learning_rate=0.03, annealing_updates=100, huber_delta=delta)
+        learner = DQN(Raffle(truncated=False), settings)
+        params = learner.env.default_params
+        start = learner.init(0, params)
+        state = lax.scan(lambda state, _: learner.update(state, params), start, length=100)[0]
+        return learner.values(state, jnp.zeros((1, 1)))[0], state.rewards.scale(jnp.ones(()))
+
+    (linear, square), (_, unit) = jit(jax.vmap(values))(jnp.array([1.0, 1000.0]))
+    # The mean is 1. Where losers' errors are squares and winners' linear, 3/4 of the value is 1/4 of delta.
+    np.testing.assert_allclose(square / unit, [1.0, 1.0], atol=0.08)
+    np.testing.assert_allclose(linear, [1 / 3, 1 / 3], atol=0.03)
+
+
 def test_exploration_falls_in_equal_steps_and_stays(valued):
     learner = DQN(valued.learner.env, replace(SMALL_DQN, initial_epsilon=0.9, final_epsilon=0.1, exploration_updates=4))
     epsilon = [float(learner.epsilon(jnp.int32(updates))) for updates in range(7)]
@@ -137,6 +165,7 @@ def test_every_lane_can_have_a_market_of_its_own():
         ({"n_step": 2.0}, TypeError, "n_step must be an integer"),
         ({"batch_size": 0}, ValueError, "batch_size must be an integer in"),
         ({"num_gradient_steps": -1}, ValueError, "num_gradient_steps must be an integer in"),
+        ({"huber_delta": 0.0}, ValueError, r"huber_delta must be a finite number in \(0, 1e\+06\], got 0.0"),
         ({"target_period": 0}, ValueError, "target_period must be a finite number in"),
         ({"initial_epsilon": 1.1}, ValueError, "initial_epsilon must be a finite number in"),
         ({"final_epsilon": float("nan")}, ValueError, "final_epsilon must be a finite number in"),

@@ -124,6 +124,21 @@ def test_one_opportunity_by_hand(transition):
     np.testing.assert_allclose(info["clearing_price"], 1.01, rtol=1e-6)
 
 
+def test_a_dollar_weighs_exponentially_more_in_the_reward_the_more_of_the_own_budget_is_spent(transition):
+    """The sale of the test above, $1.2524 for $44.12, after each agent has spent a quarter of its $1,500."""
+    options = {"spend_weight": 3.0, "spend_weight_growth": [16, 1, 1, 1], "reward_weights": [1, 0, 0, 0, 0]}
+    params = make_retargeting(num_customers=CUSTOMERS, horizon=400, **options).default_params
+    params = params.replace(context_ctr=jnp.float32([0.2]), drift=jnp.float32(0))
+    noise = recorded(click=0.37, conversion=0.59)
+    state = with_customer(MARKET.initial(noise, params), stage=2, conversion_probability=0.3, visits=5.0, purchases=0.0)
+    state = dataclasses.replace(state, agent_totals=state.agent_totals.at[0].set(3_750_000))
+    action = jnp.float32([[2, 2, 5], [2, 0, 1], [0.01, 2, 1], [0.08, 1, 1]])
+    _, reward, *_ = jax.device_get(transition(state, action, noise, params))
+    np.testing.assert_allclose(reward, [(44.12 - 3 * 16**0.25 * 1.2524) / 50, 0, 0, 0], atol=5e-5)
+    same = jax.device_get(transition(state, action[jnp.array([1, 0, 2, 3])], noise, params))[1]
+    np.testing.assert_allclose(same, [0, (44.12 - 3 * 1.2524) / 50, 0, 0], atol=5e-5)
+
+
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_an_opportunity_is_what_the_oracle_computes(transition, seed):
@@ -346,6 +361,11 @@ def test_a_discrete_seat_acts_by_the_table():
         ({"initial_budget": [1, 2, 3]}, r"initial_budget must have shape \(\) or \(4,\)"),
         ({"initial_budget": 60_000}, "initial_budget must be at most 200000 in sum over the agents, got 240000"),
         ({"context_ctr": [0.2, 1.5]}, r"context_ctr must hold finite numbers in \[0, 0.99\], got 1.5 at \(1,\)"),
+        (
+            {"spend_weight_growth": 0.0},
+            r"spend_weight_growth must hold finite numbers in \[0.001, 1000\], got 0.0 at \(\)",
+        ),
+        ({"spend_weight_growth": [2, 3]}, r"spend_weight_growth must have shape \(\) or \(4,\)"),
         ({"agent": "advertiser_9"}, "agent must be one of .* got 'advertiser_9'"),
         ({"action_kind": "binary"}, "action_kind must be one of 'continuous', 'discrete', got 'binary'"),
     ],

@@ -1,4 +1,11 @@
-"""The stationary second-price market whose answer is known: value and highest rival bid uniform on [0, 1]."""
+"""Rules that learn the price of a budget auction by auction, and the stationary market whose answer is known.
+
+There value and highest rival bid are uniform on [0, 1]. With bids k v, k = 1 / (1 + dual), a round spends k^2 / 6 and
+earns k / 3 - k^2 / 6: a budget of rho a round is spent at k = sqrt(6 rho), which earns k / 3 - rho.
+"""
+
+import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +13,16 @@ import numpy as np
 
 from rtb_envs import compile
 from rtb_envs.policies.adaptive_pacing import paced_bid
+
+
+class Run(NamedTuple):
+    """What a rule made of several markets of second-price auctions; each entry leads with, or ends in, [num_seeds]."""
+
+    profit: np.ndarray
+    optimum: np.ndarray
+    """The clairvoyant one."""
+    dual: np.ndarray
+    """[rounds, num_seeds]: at which each auction was bid."""
 
 
 def uniform_auctions(rounds, num_seeds):
@@ -22,18 +39,25 @@ def hindsight_profit(value, price, budget):
     return (gain * np.clip(left / cost, 0, 1)).sum(0)
 
 
-def second_price_run(next_dual, initial_dual, budget_per_round, rounds, num_seeds):
-    """Profit of a rule that learns a dual auction by auction, and the optimum, in each seed's market."""
-    value, price = uniform_auctions(rounds, num_seeds)
+def run_auctions(next_dual, initial_dual, budget_per_round, value, price):
+    """A rule with steps of rounds**-.5 and its own dual in each seed's market; value and price [rounds, num_seeds]."""
+    rounds, num_seeds = value.shape
 
     def play(carry, auction):
         dual, left = carry
         value, price = auction
         won = jnp.minimum(paced_bid(value, dual), left) > price
         spend = jnp.where(won, price, 0)
-        dual = next_dual(dual, budget_per_round, spend, rounds**-0.5, 1 / budget_per_round)
-        return (dual, left - spend), jnp.where(won, value - price, 0)
+        after = next_dual(dual, budget_per_round, spend, rounds**-0.5, 1 / budget_per_round)
+        return (after, left - spend), (jnp.where(won, value - price, 0), dual)
 
     start = jnp.full(num_seeds, initial_dual), jnp.full(num_seeds, budget_per_round * rounds)
-    profit = compile.jit(lambda auctions: jax.lax.scan(play, start, auctions)[1])((value, price))
-    return np.asarray(profit, float).sum(0), hindsight_profit(value, price, budget_per_round * rounds)
+    profit, dual = compile.jit(lambda auctions: jax.lax.scan(play, start, auctions)[1])((value, price))
+    optimum = hindsight_profit(value, price, budget_per_round * rounds)
+    return Run(np.asarray(profit, float).sum(0), optimum, np.asarray(dual))
+
+
+@functools.cache
+def second_price_run(next_dual, initial_dual, budget_per_round, rounds, num_seeds):
+    """``run_auctions`` in the stationary market."""
+    return run_auctions(next_dual, initial_dual, budget_per_round, *uniform_auctions(rounds, num_seeds))

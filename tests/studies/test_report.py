@@ -2,6 +2,9 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
 import threading
 import time
 from xml.etree import ElementTree
@@ -12,11 +15,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from rtb_envs import cli
-from rtb_envs.studies.report import learning, pictures
+from rtb_envs.studies.report import commands, learning, pictures
 from rtb_envs.studies.report.agent_metrics import agent_metrics, ghost_ad_lift, market_metrics
-from rtb_envs.studies.report.charts import Line, LineChart, TextTable
+from rtb_envs.studies.report.charts import Line, LineChart, Span, TextTable
+from rtb_envs.studies.report.effects import effects
 from rtb_envs.studies.report.run_files import read_run
 from rtb_envs.studies.retargeting.tables import Recording
+from rtb_envs.users.attribution import ATTRIBUTIONS
 from rtb_envs.users.lifecycle import STAGES
 
 
@@ -62,6 +67,9 @@ def episode(policies=("aggressive", "adaptive")):
             "opportunities": [10, 5, 3],
             "mean_bid": [0.5, 2.0, 1.0],
             "wins": [5, 5, 0],
+            "clicks": [2, 1, 0],
+            "conversions": [1, 0, 0],
+            "departures": [1, 1, 0],
         }
     )
     journey = pl.DataFrame(
@@ -71,6 +79,7 @@ def episode(policies=("aggressive", "adaptive")):
             "stage": list(STAGES) * 3,
             "customers": [40, 25, 20, 10, 3, 2] * 2 + [42, 27, 14, 13, 2, 2],
             "stage_opportunities": [0] * 6 + [100, 100, 100, 100, 50, 50] + [200, 200, 200, 200, 100, 100],
+            "stage_purchases": [0] * 6 + [5, 10, 20, 15, 5, 5] + [10, 20, 40, 30, 10, 10],
         }
     )
     market = pl.DataFrame(
@@ -89,7 +98,26 @@ def episode(policies=("aggressive", "adaptive")):
             "masked_purchases": [0, 50, 100],
         }
     )
-    return Recording(agents(policies), bids, market, journey)
+    names = ["advertiser_0", "advertiser_1"]
+    attribution = pl.DataFrame(
+        [
+            {"rule": rule, "agent": agent, "policy": policy, "purchases": 2.0 * share, "revenue": 120.0 * share}
+            for rule, first in zip(ATTRIBUTIONS, (1.0, 0.5, 1.0, 0.75, 0.6, 0.9), strict=True)
+            for agent, policy, share in zip(names, policies, (first, 1 - first), strict=True)
+        ]
+    )
+    ghost_ads = pl.DataFrame(
+        {
+            "agent": [*names, "all"],
+            "policy": [*policies, "all"],
+            "cost": [40.0, 0.0, 40.0],
+            "attributed_revenue": [120.0, 0.0, 120.0],
+            "attributed_purchases": [2.0, 0.0, 2.0],
+            "incremental_revenue": [80.0, 0.0, 60.0],
+            "incremental_purchases": [1, 0, 1],
+        }
+    )
+    return Recording(agents(policies), bids, market, journey, attribution, ghost_ads)
 
 
 SETTINGS = {"env": "AdAuction-v0", "algo": "ppo", "seed": 7}
@@ -155,13 +183,18 @@ def test_a_recorded_episode_gives_one_page_that_loads_nothing(tmp_path):
     assert not re.search(r"<(script|link|img|iframe)[^>]*(src|href)=", markup)
     assert "An episode of Retargeting: 1,000 opportunities in 1.0 days" in page
     assert titles(tmp_path / "report" / "report.html") == [
-        "All agents together",
-        "Each agent&#x27;s episode",
+        "The episode of each agent and of all",
         "Spend, revenue and profit",
+        "Revenue by when it arrives",
         "Rates of the agents",
+        "Claimed and true effects",
+        "Revenue by attribution rule and true incremental revenue",
+        "Revenue credited by each attribution rule ($)",
         "ROAS over time",
         "Revenue against spend",
         "Customers by stage of the journey",
+        "Journey funnel by stage",
+        "Funnel of each agent from bid to new customer",
         "Funnel from bid to new customer",
         "Mean bid of aggressive",
         "Mean bid of adaptive",
@@ -182,6 +215,7 @@ def test_the_metrics_of_an_agent_are_the_ratios_of_its_totals():
         "price_over_bid": 32 / 64,
         "market_share": 1.0,
         "lifetime_value": 72 / 4,
+        "churn_rate": 2 / 10,
     }
     assert {name: first.values[name] for name in expected} == pytest.approx(expected)
     undefined = ("roas", "ctr", "cvr", "cpc", "cac", "price_over_bid", "lifetime_value")
@@ -193,8 +227,23 @@ def test_the_metrics_of_an_agent_are_the_ratios_of_its_totals():
 def test_the_figures_of_the_market_are_those_of_all_agents_and_the_lift_is_that_of_the_counts():
     figures = market_metrics(episode())
     expected = {"roas": 3.0, "ctr": 0.2, "profit": 80.0, "fill_rate": 0.1, "churn_rate": 0.15, "later_share": 0.25}
+    expected |= {"revenue": 120.0, "revenue_within": 90.0, "revenue_later": 30.0, "cost": 40.0, "budget_used": 0.2}
+    expected |= {"win_rate": 100 / 800, "price_over_bid": 32 / 64, "lifetime_value": 18.0, "cooperation": 0.2}
     assert {name: figures[name] for name in expected} == pytest.approx(expected)
     assert ghost_ad_lift(episode()).lift == pytest.approx(0.1)
+
+
+def test_claims_stand_beside_what_the_ads_added():
+    table, chart, rules = effects(episode(), {"advertiser_0": "aggressive", "advertiser_1": "adaptive"}).parts
+    assert table.rows == (
+        ("aggressive", "40", "120", "80", "1.50", "3.00", "2.00", "2", "1"),
+        ("adaptive", "0", "0", "0", "–", "–", "–", "0", "0"),
+        ("all together", "40", "120", "60", "2.00", "3.00", "1.50", "2", "1"),
+    )
+    assert chart.values["first click"] == (60.0, 60.0)
+    assert chart.values["true incremental (ghost ads)"] == (80.0, 0.0)
+    assert [row[0] for row in rules.rows][:2] == ["last click", "first click"]
+    assert {row[-2:] for row in rules.rows} == {("120", "2")}  # Every rule credits everything once.
 
 
 def test_the_metrics_are_written_as_parquet_and_csv(tmp_path):
@@ -213,10 +262,14 @@ def test_every_chart_becomes_a_picture_of_the_kind_asked_for(tmp_path, kind):
     made = sorted((tmp_path / "a").glob(f"*.{kind}"))
     assert [path.stem for path in made] == [
         "customers_by_stage_of_the_journey",
+        "funnel_of_each_agent_from_bid_to_new_customer",
+        "journey_funnel_by_stage",
         "mean_bid_of_adaptive",
         "mean_bid_of_aggressive",
         "rates_of_the_agents",
         "revenue_against_spend",
+        "revenue_by_attribution_rule_and_true_incremental_revenue",
+        "revenue_by_when_it_arrives",
         "roas_over_time",
         "spend_revenue_and_profit",
     ]
@@ -260,12 +313,23 @@ def test_a_team_has_a_line_for_each_agent_and_a_row_of_results(tmp_path):
     metrics = pl.read_parquet(run / "metrics.parquet").select("iteration", "environment_steps")
     told = {f"{name}/policy_loss": pl.col("iteration") * (1.0 + i) for i, name in enumerate(names)}
     metrics.with_columns(**told).write_parquet(run / "metrics.parquet")
-    figure = {"estimate": 12.5, "low": 12.0, "high": 13.0}
-    agents = [{"name": name, "algorithm": "dqn", "return": figure} for name in names]
-    (run / "results.json").write_text(json.dumps({"evaluation": {"confidence": 0.95, "agents": agents}}))
+    compared = {
+        name: {"estimate": value, "low": value - 1, "high": value + 1}
+        for name, value in (("profit", 1_250.0), ("rule_profit", 1_000.0), ("difference", 250.0), ("ratio", 1.25))
+    }
+    told = {"algo": "dqn", "rule": "adaptive", "roas": 2.5, "cac": None, "budget_used": 0.875}
+    agents = [{"agent": name, **told, **compared} for name in names]
+    evaluation = {"confidence": 0.95, "agents": agents, "total": {**compared, "ratio": None}, "market": {"roas": 3.0}}
+    (run / "results.json").write_text(json.dumps({"evaluation": evaluation}))
+    assert learning.lead(read_run(run)).startswith("AdAuction-v0, a team, seed 7: ")
     sections = learning.sections(read_run(run))
-    tables = [part for section in sections for part in section.parts if isinstance(part, TextTable)]
-    assert [table.rows for table in tables] == [tuple((name, "dqn", "12.50 [12.00, 13.00]") for name in names)]
+    profits, campaigns = (part for section in sections for part in section.parts if isinstance(part, TextTable))
+    figures = ("1,250 [1,249, 1,251]", "1,000 [999, 1,001]", "250 [249, 251]")
+    assert profits.rows[0] == ("advertiser_0 (dqn)", "adaptive in the same seat", *figures, "1.25")
+    assert profits.rows[-1] == ("all together", "strategy set in all seats", *figures, "–")
+    assert ("ROAS ($/$)", "2.50", "2.50", "3.00") in campaigns.rows
+    assert ("budget spent (%)", "87.5", "87.5", "–") in campaigns.rows
+    assert ("CAC ($)", "–", "–", "–") in campaigns.rows
     (chart,) = sections[-1].parts
     assert chart.title == "Policy loss"
     assert [(line.name, line.y[-1]) for line in chart.lines] == [("advertiser_0", 10.0), ("advertiser_1", 20.0)]
@@ -279,6 +343,22 @@ def test_a_learning_curve_is_the_mean_over_seeds_with_their_range_by_stage(tmp_p
     assert first.y == pytest.approx([0.15, 0.25, 0.35, 0.45, 0.55])
     assert first.low == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
     assert first.high == pytest.approx([0.2, 0.3, 0.4, 0.5, 0.6])
+    assert chart.spans == (Span("stage 1", 0.0, 0.005), Span("stage 2", 0.005, 0.01))
+
+
+def test_learners_of_a_team_are_drawn_beside_the_rules_of_their_seats_and_with_their_campaigns(tmp_path):
+    run = training(tmp_path / "run")
+    validation = pl.read_parquet(run / "validation.parquet")
+    told = {"profit/a": pl.col("score") * 100, "rule_profit/a": pl.lit(7.0), "roas/a": pl.lit(2.0), "cvr/b": 0.25}
+    validation.with_columns(**told).write_parquet(run / "validation.parquet")
+    _, profit, *figures = learning.sections(read_run(run))[0].parts
+    assert profit.title == "Profit of a in validation"
+    learner, rule = profit.lines
+    assert (learner.y[0], learner.low[0], learner.high[0]) == pytest.approx((15, 10, 20))
+    assert rule.is_reference
+    assert set(rule.y) == {7.0}
+    drawn = [(chart.title, chart.lines[0].name, chart.lines[0].y[0]) for chart in figures]
+    assert drawn == [("ROAS in validation", "a", 2.0), ("CVR in validation", "b", 25.0)]
 
 
 def test_a_report_reads_files_and_changes_none_of_them(tmp_path):
@@ -309,6 +389,35 @@ def test_watching_writes_the_page_anew_until_the_run_is_finished(tmp_path):
     last = page.read_text(encoding="utf-8")
     assert 'http-equiv="refresh"' not in last
     assert "Methods on held-out seeds" in last
+
+
+def test_ctrl_c_ends_watching_with_a_page_that_no_longer_loads_itself(tmp_path):
+    run = training(tmp_path / "run", is_finished=False)
+    page = run / "report" / "report.html"
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "rtb_envs.cli", "report", str(run), "--watch", "--seconds", "60"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert "report.html follows the run until it is finished" in watching.stdout.readline()
+    assert 'http-equiv="refresh" content="60"' in page.read_text(encoding="utf-8")
+    watching.send_signal(signal.SIGINT)
+    said, complained = watching.communicate(timeout=60)
+    assert watching.returncode == 130
+    assert said == "stopped watching; the run itself is not touched\n"
+    assert complained == ""
+    assert 'http-equiv="refresh"' not in page.read_text(encoding="utf-8")
+
+
+def test_watching_writes_nothing_while_nothing_has_changed(tmp_path, monkeypatch):
+    run = training(tmp_path / "run", is_finished=False)
+    pages = []
+    monkeypatch.setattr(commands, "_page", lambda files, *_, **__: pages.append(files) or [run])
+    looks = iter([lambda: None, lambda: None, lambda: training(run).touch(), None])
+    monkeypatch.setattr(time, "sleep", lambda seconds: next(looks)())
+    assert rtb(run, "--watch").exit_code == 0
+    assert [files.is_finished for files in pages] == [False, True]
 
 
 def test_a_run_that_has_just_begun_can_be_watched_and_is_refused_otherwise(tmp_path):

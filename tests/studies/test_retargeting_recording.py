@@ -1,6 +1,7 @@
 """The recording of an episode: the same episode as without it, and tables that agree with each other."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
@@ -8,9 +9,12 @@ from typer.testing import CliRunner
 
 from rtb_envs import cli
 from rtb_envs.envs.retargeting import SEAT_STRATEGIES, make_retargeting, scripted_seats
+from rtb_envs.envs.retargeting.metrics import incremental_revenue
 from rtb_envs.envs.retargeting.play import play_episodes
+from rtb_envs.policies.retargeting import demo_rule
 from rtb_envs.studies.retargeting.recording import Recorder
-from rtb_envs.studies.retargeting.tables import TABLES
+from rtb_envs.studies.retargeting.tables import ALL_AGENTS, TABLES
+from rtb_envs.users.attribution import ATTRIBUTIONS
 from rtb_envs.users.lifecycle import STAGES
 
 HORIZON, CUSTOMERS = 1_000, 300
@@ -38,8 +42,13 @@ def recording(recorder):
     return recorder.recording()
 
 
-def test_a_recorded_episode_is_the_one_that_is_played_without_a_recording(market, policies, recording):
-    info = play_episodes(market, policies, jax.random.key(5)[None]).info
+@pytest.fixture(scope="module")
+def played(market, policies):
+    return play_episodes(market, policies, jax.random.key(5)[None])
+
+
+def test_a_recorded_episode_is_the_one_that_is_played_without_a_recording(played, recording):
+    info = played.info
     last = recording.agents.filter(pl.col("opportunities") == HORIZON)
     for column, name in {
         "cost": "episode_cost",
@@ -87,6 +96,69 @@ def test_every_customer_is_in_one_stage_and_every_opportunity_is_counted_in_one(
         assert rows["customers"].sum() == CUSTOMERS
         assert rows["stage_opportunities"].sum() == time[0]
         assert rows["stage"].to_list() == list(STAGES)
+
+
+def test_what_customers_did_by_stage_and_hour_adds_up_to_the_episode(recording):
+    of_cells = recording.bids.select(pl.col("clicks", "conversions", "departures").sum()).row(0)
+    agents, market = (
+        table.filter(pl.col("opportunities") == HORIZON) for table in (recording.agents, recording.market)
+    )
+    assert of_cells[:2] == agents.select(pl.col("clicks", "conversions").sum()).row(0)
+    assert 0 < of_cells[2] <= market["departures"][0]
+    last = recording.journey.filter(pl.col("opportunities") == HORIZON)
+    assert last["stage_purchases"].sum() == market["purchases"][0]
+
+
+def test_every_rule_credits_each_attributed_purchase_once_and_the_markets_own_as_the_market_does(recording):
+    last = recording.agents.filter(pl.col("opportunities") == HORIZON)
+    own = recording.attribution.filter(pl.col("rule") == "last")
+    for ours, theirs in (("purchases", "attributed_purchases"), ("revenue", "revenue")):
+        assert own[ours].to_list() == pytest.approx(last[theirs].to_list(), abs=1e-9)
+    sums = recording.attribution.group_by("rule").agg(pl.col("purchases", "revenue").sum())
+    assert sorted(sums["rule"]) == sorted(ATTRIBUTIONS)
+    assert sums["purchases"].to_list() == pytest.approx([last["attributed_purchases"].sum()] * 6, abs=1e-6)
+    assert sums["revenue"].to_list() == pytest.approx([last["revenue"].sum()] * 6, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_paths_followed_beside_a_market_are_credited_as_markets_with_the_other_rules_credit_them():
+    """By rules that bid whatever is attributed to them, so that the episode is the same under every rule."""
+    options = {"horizon": HORIZON, "num_customers": 20, "initial_budget": 5_000}
+    names = ("aggressive", "conservative", "brand", "retargeting")
+    rules, key = [demo_rule(name) for name in names], jax.random.key(7)
+    recorder = Recorder(make_retargeting(**options), rules, names, key, every=HORIZON)
+    list(recorder.play())
+    attribution = recorder.recording().attribution
+    credits = set()
+    for rule in ATTRIBUTIONS:
+        ours = attribution.filter(pl.col("rule") == rule)
+        theirs = play_episodes(make_retargeting(**options, attribution=rule), rules, key[None]).info
+        for column, name in (("purchases", "episode_attributed_purchases"), ("revenue", "episode_revenue")):
+            np.testing.assert_allclose(ours[column], np.asarray(theirs[name])[0], rtol=1e-6, atol=1e-3)
+        credits.add(tuple(ours["purchases"]))
+    assert len(credits) == 5  # Ad clicks are the only touches, so last non-direct is last.
+
+
+def test_without_anybodys_ads_the_purchases_are_those_of_an_episode_in_which_nobody_is_shown(
+    market, policies, played, recording
+):
+    nobody = market.default_params.replace(shown=jnp.zeros(4, bool))
+    masked = play_episodes(market, policies, jax.random.key(5)[None], nobody)
+    total = recording.ghost_ads.filter(pl.col("agent") == ALL_AGENTS)
+    assert total["incremental_revenue"][0] == pytest.approx(incremental_revenue(played, masked), rel=1e-5)
+    missing = np.asarray(played.info["market_purchases"]) - np.asarray(masked.info["market_purchases"])
+    assert total["incremental_purchases"][0] == missing[0] > 0
+
+
+def test_the_ads_of_an_agent_that_shows_none_bring_nothing(market, policies):
+    params = market.default_params.replace(shown=jnp.array([True, False, True, True]))
+    recorder = Recorder(market, policies, SEAT_STRATEGIES, jax.random.key(5), params=params, every=HORIZON)
+    list(recorder.play())
+    rows = recorder.recording().ghost_ads
+    assert rows["agent"].to_list() == [*market.agents, ALL_AGENTS]
+    assert rows["incremental_revenue"][1] == 0
+    assert rows["incremental_purchases"][0] > 0
+    assert rows["cost"][1] > 0  # It went on paying.
 
 
 def test_files_hold_what_was_recorded(recording, tmp_path):

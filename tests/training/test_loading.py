@@ -127,7 +127,10 @@ def test_a_wrong_variable_is_refused_likewise(monkeypatch, name, value, message)
     ("text", "message"),
     [
         ("seed: [1", "is not YAML: "),
-        ("- seed", "must hold settings as name: value, got '- seed'"),
+        ("- seed", "must hold settings as name: value, got ['seed']"),
+        ("seed: 1\nseed: 2", "settings.yaml: line 2: seed is given again, first in line 1"),
+        ("stage1: {options: &a {drift: 0}}\nstage2: {options: *a}", "aliases are not taken"),
+        ("env_options: {5: 6}", "line 1: the key 5 must be a text"),
         ("sead: 1", "sead is no setting; the settings are curriculum, env"),
         ("stage1: {iterations: none}", "stage1.iterations must be a valid integer"),
     ],
@@ -137,6 +140,12 @@ def test_a_wrong_file_is_refused_likewise(config, text, message):
         load({}, config(text))
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_numbers_of_a_file_are_those_of_yaml_1_2(config):
+    settings = load({}, config("{seed: 010, hyperparameters: {learning_rate: 1e-3, clip: no}}"))
+    assert settings.seed == 10
+    assert settings.hyperparameters == {"learning_rate": 0.001, "clip": "no"}
 
 
 def test_a_missing_file_is_refused(tmp_path):

@@ -19,7 +19,7 @@ from training.loading import ConfigurationError, load
 from training.run import RunFolder
 from training.settings import Settings
 from training.team_evaluation import compare
-from training.teams import TeamTask
+from training.teams import TeamTask, nash_welfare
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {"num_envs": 2, "num_steps": 8, "hidden_sizes": [4], "memory_decays": []}
@@ -133,6 +133,15 @@ def test_teams_that_cannot_be_are_refused_in_one_line(changes, message):
 def test_settings_of_the_other_kind_of_environment_are_refused(changes, message):
     with pytest.raises(ValidationError, match=message):
         Settings(**{"env": "retargeting_v0", "iterations": 100, **changes})
+
+
+def test_a_team_is_scored_by_the_geometric_mean_of_its_agents_profits_over_their_rules():
+    rules = np.array([100.0, 50.0, 10.0, 1.0])
+    assert nash_welfare(np.array([200.0, 200.0, 10.0, 2.0]), rules) == pytest.approx(16**0.25)
+    # What one gains cannot make up for another's starving.
+    assert nash_welfare(np.array([9e9, 0.0, 10.0, 1.0]), rules) == 0
+    assert nash_welfare(np.array([9e9, -1.0, -10.0, 1.0]), rules) == 0
+    assert nash_welfare(np.full(4, 3.0), np.array([-5.0, 0.0, 0.5, 1.0])) == pytest.approx(3)
 
 
 def test_a_rule_without_profit_leaves_the_ratio_out_and_the_difference_in():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -13,16 +12,12 @@ from jax import Array
 from rtb_envs import validation
 from rtb_envs.envs.ad_auction import bounds
 from rtb_envs.envs.ad_auction.laws import METHODS, MarketSize, check_shapes
+from rtb_envs.tracing import is_concrete
 
 if TYPE_CHECKING:
     from rtb_envs.envs.ad_auction.params import Params
 
 _OPTIONAL = ("ad_sampling_rate", "user_sampling_rate", "predicted_rate", "scaler", "target_cost_per_action")
-
-
-def is_concrete(*trees: Any) -> bool:
-    """Whether no number is traced, that is, whether all can be looked at."""
-    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(trees))
 
 
 def size_of(params: Params) -> MarketSize:

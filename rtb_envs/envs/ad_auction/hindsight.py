@@ -18,11 +18,11 @@ from rtb_envs.auctions.mechanisms import clearing_price
 from rtb_envs.compile import jit
 from rtb_envs.envs.ad_auction.bounds import largest_volume
 from rtb_envs.envs.ad_auction.config import MAX_BID, Config
-from rtb_envs.envs.ad_auction.fitting import is_concrete
 from rtb_envs.envs.ad_auction.params import Params
 from rtb_envs.envs.ad_auction.state import Hindsight, Offer
 from rtb_envs.policies.market_distribution import MarketDistribution
 from rtb_envs.random import TUNE, lane_keys
+from rtb_envs.tracing import is_concrete
 
 if TYPE_CHECKING:
     from rtb_envs.envs.ad_auction.environment import AdAuction

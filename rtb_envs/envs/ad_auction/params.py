@@ -14,8 +14,9 @@ from jaxtyping import Float, Int
 from rtb_envs.auctions.market_prices import MarketPrice
 from rtb_envs.compile import jit
 from rtb_envs.envs.ad_auction.config import MAX_BID
-from rtb_envs.envs.ad_auction.fitting import check_together, fitted, is_concrete, size_of
+from rtb_envs.envs.ad_auction.fitting import check_together, fitted, size_of
 from rtb_envs.envs.ad_auction.laws import LawRanges, check_ranges, law_ranges, tabulated
+from rtb_envs.tracing import is_concrete
 from rtb_envs.users.response import Response
 
 

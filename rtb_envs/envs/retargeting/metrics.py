@@ -55,21 +55,35 @@ def agent_metrics(info: Mapping[str, Any]) -> Figures:
 
 
 def market_metrics(info: Mapping[str, Any]) -> dict[str, float]:
-    """The figures of the market as a whole, named as those of the agents; ``churn_rate`` is departures per opportunity,
-    ``fill_rate`` the share of opportunities sold, ``mix_<stage>`` the share of customers in each stage at the end."""
+    """The figures of the market as a whole, named as those of the agents.
+
+    churn_rate: departures / opportunities; fill_rate: share of opportunities sold; later_share: of the revenue what
+    arrives after the episode's end; mix_<stage>: share of customers in each stage at the end.
+    """
     total = {name: float(np.sum(value, dtype=np.float64)) for name, value in info.items()}
-    cost, revenue = total["episode_cost"], total["episode_revenue"]
+    episodes = np.shape(info["episode_cost"])[0]
+    cost, revenue, later = total["episode_cost"], total["episode_revenue"], total["episode_revenue_later"]
+    wins, opportunities = total["episode_wins"], total["market_opportunities"]
     mix = np.asarray(info["stage_mix"], np.float64).mean(0)
     return {
         "roas": float(_ratio(revenue, cost)),
-        "ctr": float(_ratio(total["episode_clicks"], total["episode_wins"])),
+        "revenue": revenue / episodes,
+        "revenue_within": (revenue - later) / episodes,
+        "revenue_later": later / episodes,
+        "cost": cost / episodes,
+        "profit": (revenue - cost) / episodes,
+        "budget_used": float(_ratio(cost, cost + total["remaining_budget"])),
+        "ctr": float(_ratio(total["episode_clicks"], wins)),
         "cvr": float(_ratio(total["episode_conversions"], total["episode_clicks"])),
         "cpc": float(_ratio(cost, total["episode_clicks"])),
         "cac": float(_ratio(cost, total["episode_new_customers"])),
-        "profit": (revenue - cost) / np.shape(info["episode_cost"])[0],
-        "later_share": float(_ratio(total["episode_revenue_later"], revenue)),
-        "churn_rate": float(_ratio(total["market_departures"], total["market_opportunities"])),
-        "fill_rate": float(_ratio(total["market_sold"], total["market_opportunities"])),
+        "lifetime_value": float(_ratio(total["episode_lifetime_value"], total["episode_attributed_purchases"])),
+        "win_rate": float(_ratio(wins, total["episode_bids"])),
+        "price_over_bid": float(_ratio(cost - total["episode_surcharge"], total["episode_won_bids"])),
+        "cooperation": float(_ratio(total["episode_yielded"], opportunities)),
+        "later_share": float(_ratio(later, revenue)),
+        "churn_rate": float(_ratio(total["market_departures"], opportunities)),
+        "fill_rate": float(_ratio(total["market_sold"], opportunities)),
         **{f"mix_{stage}": float(share) for stage, share in zip(STAGES, mix, strict=True)},
     }
 

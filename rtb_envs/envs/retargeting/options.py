@@ -24,6 +24,8 @@ from rtb_envs.users.fatigue import FLOOR, HALF_LIFE_HOURS, RATE
 DEFAULT_OPPORTUNITIES = 20_000
 EPISODE_HOURS = 367.0
 """Of traffic at the day's mean: 15.3 days for the default number of opportunities."""
+GROWTHS = 1e-3, 1e3
+"""Of a dollar's weight, from the whole budget to none."""
 QUANTILES = 4096
 """Equally likely values that stand for a law."""
 
@@ -63,6 +65,9 @@ class Options:
     spend_weight: Any = 1.0
     """What a dollar spent counts in the reward's profit, one number or one for each agent: above 1 it is a shadow price
     of the budget, which tells a learner of a short horizon what else the dollar could buy."""
+    spend_weight_growth: Any = 1.0
+    """How many times as much the last dollar of the budget counts as the first, one number or one for each agent; in
+    between the weight grows exponentially (``accounting.dollar_weight``). What is reported of profits is unweighted."""
     generator: Generator = "counter"
 
     def __post_init__(self) -> None:
@@ -113,6 +118,7 @@ class Options:
             response=self._response(),
             reward_weights=self._of_agents("reward_weights", (5,)),
             spend_weight=self._of_agents("spend_weight", ()),
+            spend_weight_growth=self._of_agents("spend_weight_growth", (), *GROWTHS),
             realism=_float(1),
             transitions=jnp.asarray(True),
             drift=_float(self.drift),
@@ -155,10 +161,10 @@ class Options:
             raise validation.wrong_value("context_ctr", "a list of 1 to 2**20 click rates", self.context_ctr)
         return validation.array("context_ctr", self.context_ctr, [shape], 0, 0.99)
 
-    def _of_agents(self, name: str, shape: tuple[int, ...]) -> Array:
-        """An option of ``shape`` for all or for each agent, as it is for each."""
+    def _of_agents(self, name: str, shape: tuple[int, ...], low: float = 0, high: float = 100) -> Array:
+        """An option of ``shape`` for all or for each agent, as it is for each; its numbers are in [low, high]."""
         each = (self.num_agents, *shape)
-        return _float(np.broadcast_to(validation.array(name, getattr(self, name), [shape, each], 0, 100), each))
+        return _float(np.broadcast_to(validation.array(name, getattr(self, name), [shape, each], low, high), each))
 
     def _budgets(self) -> np.ndarray[Any, np.dtype[np.float64]]:
         shapes = [(), (self.num_agents,)]

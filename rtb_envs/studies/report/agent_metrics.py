@@ -37,9 +37,12 @@ def agent_metrics(episode: Recording) -> list[AgentMetrics]:
 
 
 def metrics_table(episode: Recording) -> pl.DataFrame:
-    """A row for each agent: counts, and the figures of ``metrics.agent_metrics`` (null where there is none)."""
+    """A row for each agent: counts, and the figures of ``metrics.agent_metrics`` (null where there is none).
+
+    ``churn_rate`` are the customers that left after an impression of the agent, over its impressions.
+    """
     last = _last(episode.agents)
-    figures = pl.DataFrame(metrics.agent_metrics(_info(episode))).fill_nan(None)
+    figures = pl.DataFrame({**metrics.agent_metrics(_info(episode)), "churn_rate": _churn(episode)}).fill_nan(None)
     counts = ("surcharge", "bids", "wins", "clicks", "conversions", "attributed_purchases", "new_customers")
     return pl.concat([last.select(*IDENTITY, *counts, "remaining_budget"), figures], how="horizontal")
 
@@ -62,6 +65,13 @@ def write_metrics(episode: Recording, folder: Path) -> list[Path]:
     csv = folder / "agent_metrics.csv"
     write_atomically(csv, table.write_csv)
     return [write_parquet(table, folder / "agent_metrics.parquet"), csv]
+
+
+def _churn(episode: Recording) -> pl.Series:
+    order = _last(episode.agents).select("agent")
+    sums = episode.bids.group_by("agent").agg(pl.col("departures", "wins").sum())
+    rows = order.join(sums, on="agent", how="left", maintain_order="left")
+    return rows["departures"] / rows["wins"]
 
 
 def _last(table: pl.DataFrame) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 COLORS = ("#0b69a3", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b7280")
 """Of the series in turn: Okabe & Ito's palette (2008), distinguishable without colour vision."""
+SPAN_SHADES = ("#eef1f5", "#ffffff")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,15 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Span:
+    """A named stretch of the x axis, shaded in turn."""
+
+    name: str
+    begin: float
+    end: float
+
+
+@dataclass(frozen=True)
 class LineChart:
     """Series over one axis; axis labels tell the unit."""
 
@@ -34,18 +44,24 @@ class LineChart:
     note: str = ""
     is_log: bool = False
     """Whether equal distances of y are equal ratios."""
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True)
 class BarChart:
-    """Groups of bars: ``values[series][i]`` belongs to ``categories[i]``; ``digits`` decimals are written on them."""
+    """Groups of bars: ``values[series][i]`` belongs to ``categories[i]``; ``digits`` decimals are written on them.
+
+    None as ``digits``: nothing is.
+    """
 
     title: str
+    x_label: str
     categories: tuple[str, ...]
     y_label: str
     values: dict[str, tuple[float, ...]]
-    digits: int = 1
+    digits: int | None = 1
     note: str = ""
+    is_log: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +71,7 @@ class HeatMap:
     title: str
     x_label: str
     columns: tuple[str, ...]
+    y_label: str
     rows: tuple[str, ...]
     values: tuple[tuple[float | None, ...], ...]
     unit: str
@@ -80,6 +97,11 @@ class Section:
 
     heading: str
     parts: tuple[Chart | TextTable, ...]
+
+
+def bar_labels(chart: BarChart, values: Sequence[float]) -> list[str]:
+    """What is written on the bars of a series."""
+    return ["" if chart.digits is None else f"{value:,.{chart.digits}f}" for value in values]
 
 
 def file_name(chart: Chart) -> str:

@@ -25,7 +25,7 @@ def report(
     format: Annotated[
         str, typer.Option(metavar="html|png|pdf|svg", help="One page, or a picture each chart.")
     ] = "html",
-    watch: Annotated[bool, typer.Option("--watch", help="Write the page anew while the run goes on.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow a run: a page that is written anew.")] = False,
     seconds: Annotated[float, typer.Option(min=0.1, help="Between two looks at the run, with --watch.")] = 10.0,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where to write; RUN/report if left out.")] = None,
 ) -> None:
@@ -40,50 +40,82 @@ def report(
 
     folder = run / "report" if out is None else out
     try:
-        files = read_run(run)
-        while watch and not files.is_finished:
-            _write(files, folder, format, refresh_seconds=max(round(seconds), 1))
-            time.sleep(seconds)
-            files = read_run(run)
-        _write(files, folder, format)
+        if watch:
+            _watch(run, folder, seconds)
+        _write(read_run(run), folder, format)
     except ReportError as error:
         raise cli.refuse(error) from None
     except OSError as error:
         raise cli.refuse(f"{error.filename}: {error.strerror}") from None
 
 
-def _write(files: RunFiles, folder: Path, format: str, refresh_seconds: int | None = None) -> None:
+def _watch(run: Path, folder: Path, seconds: float) -> None:
+    """Write the page whenever files of the run have changed, until it is finished.
+
+    Ctrl-C ends it, with a last page that does not load itself anew.
+    """
+    from rtb_envs.studies.report.run_files import modified, read_run
+
+    seen = None
+    try:
+        while not (files := read_run(run)).is_finished:
+            if (now := modified(run)) != seen:
+                written = _page(files, _sections(files), folder, refresh_seconds=max(round(seconds), 1))
+                if seen is None:
+                    typer.echo(f"{written[-1]} follows the run until it is finished; Ctrl-C ends that")
+                seen = now
+            time.sleep(seconds)
+    except KeyboardInterrupt:
+        files = read_run(run)
+        _page(files, _sections(files), folder)
+        typer.echo("stopped watching; the run itself is not touched")
+        raise typer.Exit(cli.STOPPED) from None
+
+
+def _write(files: RunFiles, folder: Path, format: str) -> None:
     """Write what there is, and say which files."""
-    from rtb_envs.studies.report import campaigns, learning
-    from rtb_envs.studies.report.agent_metrics import write_metrics
     from rtb_envs.studies.report.run_files import ReportError
 
-    sections = learning.sections(files)
-    folder.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
-    if files.episode is not None:
-        sections += campaigns.sections(files.episode)
-        written += write_metrics(files.episode, folder)
-    if not sections and refresh_seconds is None:
+    sections = _sections(files)
+    if not sections:
         raise ReportError(f"{files.path} has nothing to report yet: --watch waits for it")
-    if format == "html":
-        from rtb_envs.studies.report.html import page
-
-        path = folder / "report.html"
-        lead = learning.lead(files)
-        if files.settings is None and files.episode is not None:
-            lead = campaigns.lead(files.episode)
-        page(f"Run {files.path.resolve().name}", lead, sections, refresh_seconds).write(path)
-        written.append(path)
-    else:
-        written += _pictures(sections, folder, format)
+    written = _page(files, sections, folder) if format == "html" else _pictures(files, sections, folder, format)
     for path in written:
         typer.echo(str(path))
 
 
-def _pictures(sections: list[Section], folder: Path, format: str) -> list[Path]:
+def _sections(files: RunFiles) -> list[Section]:
+    from rtb_envs.studies.report import campaigns, learning
+
+    episode = [] if files.episode is None else campaigns.sections(files.episode)
+    return learning.sections(files) + episode
+
+
+def _page(files: RunFiles, sections: list[Section], folder: Path, refresh_seconds: int | None = None) -> list[Path]:
+    """Write the page, and the tables of the agents' figures; returns the files."""
+    from rtb_envs.studies.report import campaigns, learning
+    from rtb_envs.studies.report.html import page
+
+    written = _tables(files, folder)
+    path = folder / "report.html"
+    lead = learning.lead(files)
+    if files.settings is None and files.episode is not None:
+        lead = campaigns.lead(files.episode)
+    page(f"Run {files.path.resolve().name}", lead, sections, refresh_seconds).write(path)
+    return [*written, path]
+
+
+def _pictures(files: RunFiles, sections: list[Section], folder: Path, format: str) -> list[Path]:
+    """Write a picture of each chart, and the tables of the agents' figures; returns the files."""
     from rtb_envs.studies.report.charts import TextTable
     from rtb_envs.studies.report.pictures import write
 
     charts = [part for section in sections for part in section.parts if not isinstance(part, TextTable)]
-    return [write(chart, folder, format) for chart in charts]
+    return [*_tables(files, folder), *(write(chart, folder, format) for chart in charts)]
+
+
+def _tables(files: RunFiles, folder: Path) -> list[Path]:
+    from rtb_envs.studies.report.agent_metrics import write_metrics
+
+    folder.mkdir(parents=True, exist_ok=True)
+    return [] if files.episode is None else write_metrics(files.episode, folder)

@@ -7,7 +7,17 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from rtb_envs.pages import GRID, MUTED, Page
-from rtb_envs.studies.report.charts import COLORS, BarChart, Chart, HeatMap, LineChart, Section, TextTable
+from rtb_envs.studies.report.charts import (
+    COLORS,
+    SPAN_SHADES,
+    BarChart,
+    Chart,
+    HeatMap,
+    LineChart,
+    Section,
+    TextTable,
+    bar_labels,
+)
 
 
 def page(title: str, lead: str, sections: Sequence[Section], refresh_seconds: int | None = None) -> Page:
@@ -45,6 +55,10 @@ def _lines(chart: LineChart) -> go.Figure:
             figure.add_scatter(x=x, y=y, mode="lines", showlegend=False, hoverinfo="skip", **around)
         mode = "lines" if len(line.x) > 1 else "markers"
         figure.add_scatter(x=[*line.x], y=[*line.y], name=line.name, mode=mode, line={"color": color, "width": 2.5})
+    for index, span in enumerate(chart.spans):
+        label = {"annotation_text": span.name, "annotation_position": "bottom"}
+        shade = {"fillcolor": SPAN_SHADES[index % len(SPAN_SHADES)], "layer": "below", "line_width": 0}
+        figure.add_vrect(x0=span.begin, x1=span.end, **shade, **label)
     figure.update_layout(showlegend=len(chart.lines) > 1)
     scale = {"type": "log", "dtick": "D2"} if chart.is_log else {}
     return figure.update_xaxes(title=chart.x_label).update_yaxes(title=chart.y_label, **scale)
@@ -58,12 +72,13 @@ def _bars(chart: BarChart) -> go.Figure:
             y=values,
             name=name,
             marker_color=COLORS[index % len(COLORS)],
-            text=[f"{value:,.{chart.digits}f}" for value in values],
+            text=bar_labels(chart, values),
             textposition="outside",
             cliponaxis=False,
         )
     figure.update_layout(barmode="group", showlegend=len(chart.values) > 1)
-    return figure.update_xaxes(showgrid=False).update_yaxes(title=chart.y_label)
+    figure.update_xaxes(title=chart.x_label, showgrid=False)
+    return figure.update_yaxes(title=chart.y_label, type="log" if chart.is_log else None)
 
 
 def _heat_map(chart: HeatMap) -> go.Figure:
@@ -79,4 +94,6 @@ def _heat_map(chart: HeatMap) -> go.Figure:
         )
     )
     figure.update_xaxes(title=chart.x_label, type="category", showgrid=False)
-    return figure.update_yaxes(autorange="reversed", type="category", gridcolor=GRID, showgrid=False)
+    return figure.update_yaxes(
+        title=chart.y_label, autorange="reversed", type="category", gridcolor=GRID, showgrid=False
+    )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import polars as pl
 
-from rtb_envs.studies.report.charts import Chart, Line, LineChart, Section, TextTable
-from rtb_envs.studies.report.run_files import Json, RunFiles
+from rtb_envs.studies.report.charts import Chart, Line, LineChart, Section, Span
+from rtb_envs.studies.report.evaluation import held_out
+from rtb_envs.studies.report.run_files import RunFiles
 
 LABELS = {
     "mean_episode_return": ("Mean return", "reward an episode"),
@@ -33,6 +33,15 @@ NOT_SHOWN = {
     "agent",
     "learning_rate",
 }
+CAMPAIGN_LABELS = {
+    "roas": ("ROAS", "attributed revenue over spend ($/$)", 1),
+    "budget_used": ("Budget spent", "share of the budget (%)", 100),
+    "market_share": ("Market share", "share of the impressions won (%)", 100),
+    "win_rate": ("Win rate", "wins over bids (%)", 100),
+    "cvr": ("CVR", "purchases over clicks (%)", 100),
+    "cac": ("CAC", "spend over new customers ($)", 1),
+}
+"""Figure of a team's validation -> title, axis, scale."""
 MAX_POINTS = 500
 """Of a line: enough for a screen."""
 MAX_LEARNER_CHARTS = 8
@@ -43,10 +52,12 @@ def sections(run: RunFiles) -> list[Section]:
     found = []
     has_ceiling = "ceiling" in (run.results or {}).get("evaluation", {})
     unit = "validation score (share of the ceiling)" if has_ceiling else "validation score"
-    curves = tuple(_learning_curves(run.validation, unit)) if run.validation is not None else ()
+    curves: tuple[Chart, ...] = ()
+    if run.validation is not None and {"environment_steps", "score", "stage"} <= set(run.validation.columns):
+        curves = (_learning_curve(run.validation, unit), *_learners(run.validation), *_campaigns(run.validation))
     if curves:
         found.append(Section("Learning curves", curves))
-    tables = tuple(_results(run.results)) if run.results is not None else ()
+    tables = tuple(held_out(run.results)) if run.results is not None else ()
     if tables:
         found.append(Section("Held-out evaluation", tables))
     charts = tuple(_learner(run.metrics)) if run.metrics is not None else ()
@@ -58,7 +69,10 @@ def sections(run: RunFiles) -> list[Section]:
 def lead(run: RunFiles) -> str:
     """One sentence on what runs and how far it is."""
     settings = run.settings or {}
-    what = ", ".join(str(settings[name]) for name in ("env", "algo") if settings.get(name) is not None)
+    learners = settings.get("algos") or [settings.get("algo")]
+    if not settings.get("algos") and run.metrics is not None and any("/" in name for name in run.metrics.columns):
+        learners = ["a team"]  # By its algorithms' defaults; the setting "algo" is not theirs.
+    what = ", ".join(str(name) for name in (settings.get("env"), *learners) if name is not None)
     seed = f", seed {settings['seed']}" if "seed" in settings else ""
     if run.metrics is None:
         return f"{what}{seed}".strip(", ")
@@ -68,24 +82,69 @@ def lead(run: RunFiles) -> str:
     return f"{what}{seed}: {steps}, {state}".strip(": ")
 
 
-def _learning_curves(validation: pl.DataFrame, unit: str) -> Iterator[Chart]:
-    if not {"environment_steps", "score", "stage"} <= set(validation.columns):
-        return
-    score = pl.col("score")
-    curves = validation.group_by("stage", "environment_steps").agg(mean=score.mean(), low=score.min(), high=score.max())
-    lines = []
-    for (stage,), part in curves.sort("stage", "environment_steps").group_by("stage", maintain_order=True):
-        curve = _thinned(part)
-        x = (curve["environment_steps"] / 1e6).to_list()
-        mean, low, high = (curve[column].to_list() for column in ("mean", "low", "high"))
-        lines.append(Line(f"stage {stage}", x, mean, low, high))
-    yield LineChart(
+def _learning_curve(validation: pl.DataFrame, unit: str) -> LineChart:
+    lines = tuple(
+        Line(f"stage {stage}", *_curve(rows, "score"))
+        for (stage,), rows in validation.sort("stage", "environment_steps").group_by("stage", maintain_order=True)
+    )
+    return LineChart(
         "Validation score",
         "environment steps (millions)",
         unit,
-        tuple(lines),
+        lines,
         "Mean over validation seeds; the band is from the lowest to the highest seed. Stages are different markets.",
+        spans=_spans(validation),
     )
+
+
+def _learners(validation: pl.DataFrame) -> Iterator[LineChart]:
+    """Of a team: the profit of each learner, and that of the rule of its seat."""
+    for agent in _agents(validation, "profit"):
+        ruled = _curve(validation, f"rule_profit/{agent}")
+        lines = (Line("learner", *_curve(validation, f"profit/{agent}")), Line("rule", *ruled[:2], is_reference=True))
+        yield LineChart(
+            f"Profit of {agent} in validation",
+            "environment steps (millions)",
+            "attributed revenue less spend ($ an episode)",
+            lines,
+            "Mean over validation seeds and their range; the rule is that of the seat where rules play all seats.",
+            spans=_spans(validation),
+        )
+
+
+def _campaigns(validation: pl.DataFrame) -> Iterator[LineChart]:
+    """Of a team: the campaign figures of its learners."""
+    for figure, (title, label, scale) in CAMPAIGN_LABELS.items():
+        agents = _agents(validation, figure)
+        lines = tuple(Line(agent, *_curve(validation, f"{figure}/{agent}", scale)[:2]) for agent in agents)
+        if lines:
+            spans = _spans(validation)
+            note = "Mean over validation seeds."
+            yield LineChart(f"{title} in validation", "environment steps (millions)", label, lines, note, spans=spans)
+
+
+def _agents(validation: pl.DataFrame, figure: str) -> list[str]:
+    """Whose columns there are of a figure."""
+    split = (column.partition("/") for column in validation.columns)
+    return [agent for name, _, agent in split if agent and name == figure]
+
+
+def _curve(
+    validation: pl.DataFrame, column: str, scale: float = 1
+) -> tuple[list[float], list[float], list[float], list[float]]:
+    """Millions of steps, and the mean, lowest and highest of the seeds there."""
+    value = scale * pl.col(column)
+    seeds = validation.drop_nulls(column).group_by("environment_steps")
+    curve = _thinned(seeds.agg(mean=value.mean(), low=value.min(), high=value.max()).sort("environment_steps"))
+    x = (curve["environment_steps"] / 1e6).to_list()
+    return x, curve["mean"].to_list(), curve["low"].to_list(), curve["high"].to_list()
+
+
+def _spans(validation: pl.DataFrame) -> tuple[Span, ...]:
+    """The stages of a curriculum along the steps."""
+    ends = validation.group_by("stage").agg(pl.col("environment_steps").max()).sort("stage").rows()
+    edges = [0.0, *(end / 1e6 for _, end in ends)]
+    return tuple(Span(f"stage {stage}", edges[i], edges[i + 1]) for i, (stage, _) in enumerate(ends))
 
 
 def _learner(metrics: pl.DataFrame) -> Iterator[Chart]:
@@ -107,37 +166,6 @@ def _learner(metrics: pl.DataFrame) -> Iterator[Chart]:
         words = measure.replace("_", " ")
         title, label = LABELS.get(measure, (words[:1].upper() + words[1:], words))
         yield LineChart(title, "environment steps (millions)", label, tuple(lines))
-
-
-def _results(results: Json) -> Iterator[TextTable]:
-    evaluation = results.get("evaluation")
-    if not isinstance(evaluation, dict):
-        return
-    share = 100 * float(evaluation.get("confidence", 0.95))
-    note = f"[low, high]: {share:.0f} % intervals over seeds."
-    if "agents" in evaluation:
-        rows = tuple((one["name"], one["algorithm"], _interval(one["return"], 1, 2)) for one in evaluation["agents"])
-        yield TextTable("Agents on held-out seeds", ("agent", "algorithm", "return (reward an episode)"), rows, note)
-    if "methods" in evaluation:
-        yield _methods(evaluation, note)
-
-
-def _methods(evaluation: Json, note: str) -> TextTable:
-    unit = str(evaluation.get("value", "value"))
-    has_ceiling = "ceiling" in evaluation
-    header = ["method", f"{unit} an episode", *(["share of the ceiling (%)"] if has_ceiling else [])]
-    rows = []
-    for method in sorted(evaluation["methods"], key=lambda one: -one["value"]["estimate"]):
-        cells = [_interval(method["value"], 1, 2)]
-        if has_ceiling:
-            cells.append(_interval(method["share_of_ceiling"], 100, 1))
-        rows.append((str(method.get("label", method["name"])), *cells))
-    return TextTable("Methods on held-out seeds", tuple(header), tuple(rows), note)
-
-
-def _interval(figure: dict[str, Any], scale: float, digits: int) -> str:
-    estimate, low, high = (f"{scale * figure[end]:,.{digits}f}" for end in ("estimate", "low", "high"))
-    return f"{estimate} [{low}, {high}]"
 
 
 def _thinned(rows: pl.DataFrame) -> pl.DataFrame:

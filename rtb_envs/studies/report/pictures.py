@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from rtb_envs.files import write_atomically
-from rtb_envs.studies.report.charts import COLORS, BarChart, Chart, HeatMap, LineChart, file_name
+from rtb_envs.studies.report.charts import (
+    COLORS,
+    SPAN_SHADES,
+    BarChart,
+    Chart,
+    HeatMap,
+    LineChart,
+    bar_labels,
+    file_name,
+)
 
 DPI = 160
+WIDE_FROM_BARS = 16
+TICK_WIDTH = 14
+"""Characters of a category in a line."""
 STYLE: dict[Any, Any] = {
     "font.size": 11,
     "axes.titlesize": 12,
@@ -41,7 +54,8 @@ def write(chart: Chart, folder: Path, kind: str) -> Path:
 
 def draw(chart: Chart) -> Figure:
     """A chart with its title."""
-    figure = Figure(figsize=(8.5, 5), layout="constrained")
+    is_wide = isinstance(chart, BarChart) and len(chart.categories) * len(chart.values) > WIDE_FROM_BARS
+    figure = Figure(figsize=(12 if is_wide else 8.5, 5), layout="constrained")
     axes = figure.subplots()
     if isinstance(chart, LineChart):
         _lines(axes, chart)
@@ -56,6 +70,11 @@ def draw(chart: Chart) -> Figure:
 
 
 def _lines(axes: Axes, chart: LineChart) -> None:
+    for index, span in enumerate(chart.spans):
+        axes.axvspan(span.begin, span.end, color=SPAN_SHADES[index % len(SPAN_SHADES)], lw=0, zorder=0)
+        middle = (span.begin + span.end) / 2, 0
+        below: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "ha": "center"}
+        axes.annotate(span.name, middle, (0, 6), fontsize=9, color="#616e7c", **below)
     series = [line for line in chart.lines if not line.is_reference]
     for line in chart.lines:
         if line.is_reference:
@@ -69,7 +88,7 @@ def _lines(axes: Axes, chart: LineChart) -> None:
     axes.set_xlabel(_plain(chart.x_label))
     axes.set_ylabel(_plain(chart.y_label))
     if chart.is_log:
-        axes.set_yscale("log")
+        _in_logarithm(axes)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
 
@@ -81,11 +100,15 @@ def _bars(axes: Axes, chart: BarChart) -> None:
         place = middle + width * (index - (len(chart.values) - 1) / 2)
         label = name if len(chart.values) > 1 else None
         bars = axes.bar(place, values, 0.92 * width, color=COLORS[index % len(COLORS)], label=label)
-        axes.bar_label(bars, [f"{value:,.{chart.digits}f}" for value in values], padding=2, fontsize=9)
-    axes.set_xticks(middle, chart.categories)
+        axes.bar_label(bars, bar_labels(chart, values), padding=2, fontsize=9 if len(chart.values) < 4 else 8)
+    axes.set_xticks(middle, [fill(category, TICK_WIDTH) for category in chart.categories])
+    axes.set_xlabel(_plain(chart.x_label))
     axes.grid(axis="x", visible=False)
     axes.margins(y=0.12)
     axes.set_ylabel(_plain(chart.y_label))
+    if chart.is_log:
+        _in_logarithm(axes)
+        axes.set_ylim(bottom=1)  # Counts: a bar begins at one.
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
 
 
@@ -98,6 +121,14 @@ def _heat_map(figure: Figure, axes: Axes, chart: HeatMap) -> None:
     axes.set_yticks(range(len(chart.rows)), chart.rows)
     axes.grid(visible=False)
     axes.set_xlabel(_plain(chart.x_label))
+    axes.set_ylabel(_plain(chart.y_label))
+
+
+def _in_logarithm(axes: Axes) -> None:
+    """Ticks at 1, 2 and 5 times powers of ten, which tell a scale of one decade too."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _plain(text: str) -> str:

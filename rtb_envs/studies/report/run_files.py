@@ -62,6 +62,12 @@ def read_run(path: Path) -> RunFiles:
     return run
 
 
+def modified(path: Path) -> dict[str, int]:
+    """When each file of a run's folder that a report reads was written, in nanoseconds."""
+    files = [*path.glob("*.json"), *path.glob("*.parquet"), *(path / "episode").glob("*.parquet")]
+    return {str(file): file.stat().st_mtime_ns for file in files if not file.name.startswith(".")}
+
+
 def _episode(folder: Path) -> Recording | None:
     tables = {name: _table(folder / f"{name}.parquet") for name in TABLES}
     present = {name: table for name, table in tables.items() if table is not None}

@@ -37,7 +37,7 @@ def demo(
         raise cli.refuse(f"rules must be {' or '.join(RULES)}, not {rules!r}")
     if not 1 <= opportunities <= 20_000:
         raise cli.refuse(f"opportunities must lie in 1 to 20,000, got {opportunities:,}")
-    console = Console() if Console().is_terminal else Console(width=100)
+    console = Console(highlight=False) if Console().is_terminal else Console(width=100)
     began = time.perf_counter()
     with console.status("compiling the market"):
         import jax
@@ -58,12 +58,13 @@ def demo(
             live.update(_screen(rows, opportunities))
     played = time.perf_counter() - compiled
     console.print(
-        f"{opportunities:,} opportunities in {played:.1f} s ({opportunities / played:,.0f}/s with this table), "
+        f"{opportunities:,} opportunities in {played:.1f} s ({opportunities / played:,.0f}/s with this table),\n"
         f"after {compiled - began:.1f} s of loading and compiling"
     )
     if out is not None:
-        recorder.recording().write(out / "episode")
-        console.print(f"kept in {out}: rtb report {out}")
+        with console.status("replaying the episode with ads that nobody sees"):
+            recorder.recording().write(out / "episode")
+        console.print(f"kept in {out}; to see it: rtb report {out}")
 
 
 def _screen(rows: pl.DataFrame, opportunities: int) -> Group:
@@ -71,14 +72,19 @@ def _screen(rows: pl.DataFrame, opportunities: int) -> Group:
     done, hours = rows["opportunities"][0], rows["hours"][0]
     head = Text(f"opportunity {done:,} of {opportunities:,}   day {int(hours // 24) + 1}, {int(hours % 24):02}:00")
     table = Table(
-        title="Retargeting: rules compete for customers", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+        title="Retargeting: rules compete for customers",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=0,
+        show_edge=False,
     )
     table.add_column("rule", no_wrap=True, min_width=12)
-    for name in (
-        *("spend\n($)", "revenue\n($)", "ROAS\n($/$)", "profit\n($)", "wins\n(number)", "win rate\n(%)"),
-        *("clicks\n(number)", "purchases\n(number)", "budget\nleft ($)"),
-    ):
-        table.add_column(name, justify="right", no_wrap=True)
+    # Of fixed widths, so that the table does not move while its numbers grow; together less than 80 columns.
+    for name, width in {
+        **{"spend\n($)": 6, "revenue\n($)": 7, "ROAS\n($/$)": 6, "profit\n($)": 7, "wins\n(count)": 7},
+        **{"win\nrate\n(%)": 4, "clicks\n(count)": 7, "sales\n(count)": 7, "budget\nleft\n($)": 6},
+    }.items():
+        table.add_column(name, justify="right", no_wrap=True, min_width=width)
     for row in sorted(rows.to_dicts(), key=lambda row: row["cost"] - row["revenue"]):
         table.add_row(
             row["policy"],

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 from jax import Array
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from rtb_envs import validation
 from rtb_envs.compile import jit
@@ -22,25 +22,38 @@ from rtb_envs.envs.retargeting.params import hour_of_day
 from rtb_envs.envs.retargeting.play import SEATS_SITE
 from rtb_envs.policies.policy import Policy
 from rtb_envs.random import Stream
-from rtb_envs.studies.retargeting.tables import Recording
-from rtb_envs.users.attribution import WHOLE
+from rtb_envs.studies.retargeting.click_paths import ClickPaths, followed, no_clicks
+from rtb_envs.studies.retargeting.ghost_ads import added_by_ads
+from rtb_envs.studies.retargeting.tables import ALL_AGENTS, Recording
+from rtb_envs.users.attribution import ATTRIBUTIONS, WHOLE
 from rtb_envs.users.lifecycle import STAGES
 
 HOURS_A_DAY = 24
 
 
-class _Bids(NamedTuple):
-    """Sums over opportunities at which an agent was playing, by stage and hour of the day."""
+class _Cell(NamedTuple):
+    """What is summed of the opportunities of an agent, by the customer's stage and the hour of the day."""
 
-    opportunities: Int[Array, "stages hours agents"]
-    cents: Int[Array, "stages hours agents"]
-    wins: Int[Array, "stages hours agents"]
+    opportunities: Array
+    """While it was playing;"""
+    cents: Array
+    """its bids at them."""
+    wins: Array
+    clicks: Array
+    conversions: Array
+    departures: Array
+    """Customers that left after the agent's impression."""
 
 
 class _Carry(NamedTuple):
     state: State
     policies: tuple[Any, ...]
-    bids: _Bids
+    cells: Int[Array, "stages hours agents sums"]
+    """See ``_Cell``."""
+    purchases: Int[Array, "stages"]
+    """By the stage in which the customer came."""
+    paths: ClickPaths
+    actions: Float[Array, "opportunities agents 3"]
 
 
 class Recorder:
@@ -71,55 +84,107 @@ class Recorder:
         self._every = validation.integer("every", every, 1, 2**20)
         horizon = int(self._params.horizon)
         self.opportunities = horizon if opportunities is None else min(opportunities, horizon)
-        self._advance = jit(partial(_advance, market, self._policies))
+        self._advance = jit(partial(_advance, market))
         self._key = key
-        self._carry = jit(partial(_begin, market, self._policies))(key, self._params)
+        self._carry = jit(partial(_begin, market, self.opportunities))(self._policies, key, self._params)
         self._agents: list[pl.DataFrame] = []
         self._market_rows: list[pl.DataFrame] = []
         self._journey: list[pl.DataFrame] = []
 
     def compile(self) -> None:
         """Have the program compiled, without playing."""
-        self._advance(self._carry, self._key, self._params, jnp.int32(0))
+        self._advance(self._policies, self._carry, self._key, self._params, jnp.int32(0))
 
     def play(self) -> Iterator[pl.DataFrame]:
         """Play the episode; yields the new rows of the table ``agents`` as they come."""
         self._note()
         for done in range(0, self.opportunities, self._every):
             count = min(self._every, self.opportunities - done)
-            self._carry = self._advance(self._carry, self._key, self._params, jnp.int32(count))
+            self._carry = self._advance(self._policies, self._carry, self._key, self._params, jnp.int32(count))
             yield self._note()
 
     def recording(self) -> Recording:
-        """What was recorded so far."""
-        return Recording(pl.concat(self._agents), self._bids(), pl.concat(self._market_rows), pl.concat(self._journey))
+        """What was recorded so far; the episode is replayed for the effects of its ads."""
+        return Recording(
+            pl.concat(self._agents),
+            self._bids(),
+            pl.concat(self._market_rows),
+            pl.concat(self._journey),
+            self._attribution(),
+            self._ghost_ads(),
+        )
 
     def _note(self) -> pl.DataFrame:
         """Write down where the episode is; the agents' rows."""
-        state = jax.device_get(self._carry.state)
+        state, purchases = jax.device_get((self._carry.state, self._carry.purchases))
         rows = _at(state, _agent_columns(state, self._market.agents, self._labels))
-        stages = {"stage": list(STAGES), "customers": state.stage_count, "stage_opportunities": state.stage_opportunity}
+        stages = {
+            "stage": list(STAGES),
+            "customers": state.stage_count,
+            "stage_opportunities": state.stage_opportunity,
+            "stage_purchases": purchases,
+        }
         self._agents.append(rows)
         self._market_rows.append(_at(state, _market_columns(state)))
         self._journey.append(_at(state, stages))
         return rows
 
     def _bids(self) -> pl.DataFrame:
-        bids = jax.tree.map(np.asarray, self._carry.bids)
-        stage, hour, agent = (axis.ravel() for axis in np.indices(bids.wins.shape))
-        opportunities = bids.opportunities.ravel()
+        cells = np.asarray(self._carry.cells)
+        stage, hour, agent = (axis.ravel() for axis in np.indices(cells.shape[:3]))
+        sums = _Cell(*cells.reshape(-1, cells.shape[-1]).T)
         frame = pl.DataFrame(
             {
-                "agent": np.array(self._market.agents)[agent].tolist(),
-                "policy": np.array(self._labels)[agent].tolist(),
+                **self._who(agent),
                 "stage": np.array(STAGES)[stage].tolist(),
                 "hour_of_day": hour.astype(np.uint8),
-                "opportunities": opportunities,
-                "mean_bid": bids.cents.ravel() / CENTS / np.maximum(opportunities, 1),
-                "wins": bids.wins.ravel(),
+                "opportunities": sums.opportunities,
+                "mean_bid": sums.cents / CENTS / np.maximum(sums.opportunities, 1),
+                "wins": sums.wins,
+                "clicks": sums.clicks,
+                "conversions": sums.conversions,
+                "departures": sums.departures,
             }
         )
         return frame.filter(pl.col("opportunities") > 0)
+
+    def _attribution(self) -> pl.DataFrame:
+        credit, cents = (np.asarray(told) for told in (self._carry.paths.credit, self._carry.paths.cents))
+        rule, agent = (axis.ravel() for axis in np.indices(credit.shape))
+        return pl.DataFrame(
+            {
+                "rule": np.array(ATTRIBUTIONS)[rule].tolist(),
+                **self._who(agent),
+                "purchases": credit.ravel() / WHOLE,
+                "revenue": cents.ravel() / CENTS,
+            }
+        )
+
+    def _ghost_ads(self) -> pl.DataFrame:
+        end = jax.device_get(self._carry.state)
+        added = added_by_ads(self._market, self._key, self._params, self._carry.actions, end)
+        cost, revenue, credit = (
+            np.append(total, total.sum(dtype=np.int64))
+            for total in (end.agents.cost, end.agents.revenue, end.agents.credit)
+        )
+        return pl.DataFrame(
+            {
+                "agent": [*self._market.agents, ALL_AGENTS],
+                "policy": [*self._labels, ALL_AGENTS],
+                "cost": cost / UNITS,
+                "attributed_revenue": revenue / CENTS,
+                "attributed_purchases": credit / WHOLE,
+                "incremental_revenue": added.revenue,
+                "incremental_purchases": added.purchases,
+            }
+        )
+
+    def _who(self, agent: np.ndarray[Any, Any]) -> dict[str, list[str]]:
+        """Name and policy of each of the agents of these indices."""
+        return {
+            "agent": np.array(self._market.agents)[agent].tolist(),
+            "policy": np.array(self._labels)[agent].tolist(),
+        }
 
 
 def _at(state: State, columns: dict[str, Any]) -> pl.DataFrame:
@@ -167,12 +232,19 @@ def _market_columns(state: State) -> dict[str, Any]:
     }
 
 
-def _begin(market: Retargeting, policies: tuple[Policy, ...], key: Array, params: Params) -> _Carry:
+def _begin(market: Retargeting, opportunities: int, policies: tuple[Policy, ...], key: Array, params: Params) -> _Carry:
     carries = tuple(
         policy.init(market.seat_params(params, jnp.int32(agent), ())) for agent, policy in enumerate(policies)
     )
-    shape = (NUM_STAGES, HOURS_A_DAY, len(policies))
-    return _Carry(market.reset_env(key, params)[1], carries, _Bids(*(jnp.zeros(shape, jnp.int32) for _ in range(3))))
+    agents, config = len(policies), market.config
+    return _Carry(
+        state=market.reset_env(key, params)[1],
+        policies=carries,
+        cells=jnp.zeros((NUM_STAGES, HOURS_A_DAY, agents, len(_Cell._fields)), jnp.int32),
+        purchases=jnp.zeros(NUM_STAGES, jnp.int32),
+        paths=no_clicks(config.num_customers, agents, config.touches),
+        actions=jnp.zeros((opportunities, agents, 3), float),
+    )
 
 
 def _advance(
@@ -190,15 +262,30 @@ def _advance(
         action = jnp.stack([chosen for chosen, _ in each])
         after, _reward = market.settle(state, action, market.noise(key, state, params), params)
         stage = come(state, market.config).stage[0]
-        bid = read_action(action, stage, params).bid
         cell = stage, hour_of_day(state.hours)
-        cents = (bid * CENTS + UNITS // 2) // UNITS
-        bids = _Bids(
-            carry.bids.opportunities.at[cell].add(state.playing.astype(jnp.int32)),
-            carry.bids.cents.at[cell].add(jnp.where(state.playing, cents, 0)),
-            carry.bids.wins.at[cell].add(after.agents.win - state.agents.win),
+        return _Carry(
+            after,
+            tuple(kept for _, kept in each),
+            carry.cells.at[cell].add(_cell(state, after, read_action(action, stage, params).bid)),
+            carry.purchases.at[stage].add(after.market.purchase - state.market.purchase),
+            followed(carry.paths, state, after, params),
+            carry.actions.at[state.t].set(action),
         )
-        return _Carry(after, tuple(kept for _, kept in each), bids)
 
     after: _Carry = jax.lax.fori_loop(0, count, step, carry)
     return after
+
+
+def _cell(before: State, after: State, bid: Int[Array, "agents"]) -> Int[Array, "agents sums"]:
+    """What one opportunity adds to its cell; ``bid`` in money units."""
+    cents = (bid * CENTS + UNITS // 2) // UNITS
+    won = after.agents.win - before.agents.win
+    sums = _Cell(
+        opportunities=before.playing,
+        cents=jnp.where(before.playing, cents, 0),
+        wins=won,
+        clicks=after.agents.click - before.agents.click,
+        conversions=after.agents.conversion - before.agents.conversion,
+        departures=won * (after.market.departure - before.market.departure),
+    )
+    return jnp.stack([jnp.asarray(value, jnp.int32) for value in sums], axis=-1)

@@ -1,0 +1,35 @@
+"""Numbers that may be traced: their values are known only when the compiled program runs, so none can be looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rtb_envs import validation
+
+
+def is_concrete(*trees: Any) -> bool:
+    """Whether no number is traced, that is, whether all can be looked at."""
+    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(trees))
+
+
+def checked(
+    name: str,
+    value: Any,
+    low: float = -np.inf,
+    high: float = np.inf,
+    *,
+    open_low: bool = False,
+    infinite: bool = False,
+) -> Any:
+    """``value``, a list as an array, after ``validation.array`` has looked at its numbers unless they are traced."""
+    known = is_concrete(value)
+    if known:
+        validation.array(name, value, None, low, high, open_low=open_low, infinite=infinite)
+    if isinstance(value, list | tuple):
+        # NumPy's stays concrete within a program that is being traced.
+        return np.asarray(value) if known else jnp.asarray(value)
+    return value
