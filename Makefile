@@ -30,15 +30,17 @@ $(if $(filter-out cuda,$(ACCELERATOR)),$(error \
 	ACCELERATOR must be cuda or left out, not '$(ACCELERATOR)'; for example: make train CURRICULUM=3 ACCELERATOR=cuda))
 
 require_preset = $(if $(filter-out quick,$(given_preset)),$(error PRESET must be quick or left out, not '$(PRESET)'; \
-	for example: make train CURRICULUM=3 PRESET=quick))
+	for example: make train CURRICULUM=3 PRESET=quick))$(if $(and $(given_preset),$(if $(is_team),,yes)),$(error \
+	PRESET must be left out with CONFIG, with ALGO and with another ENV than retargeting_v0, the market that it is of))
 
 # Names such as ENV are often set in a shell for other ends, so only make's own command line counts.
 option = $(if $(and $(filter command,$(origin $2)),$($2)),--$1 '$(subst ','\'',$($2))')
 
-# The market of many agents is trained as the configuration of the preset says, unless another is given.
+CURRICULUM := 3
+# The market of many agents is trained unless something else is asked for, and as the configuration of the preset says.
 given = $(if $(filter command,$(origin $1)),$($1))
 given_preset = $(call given,PRESET)
-is_team = $(and $(filter retargeting_v0,$(call given,ENV)),$(if $(call given,CONFIG),,yes))
+is_team = $(if $(call given,CONFIG),,$(filter retargeting_v0,$(or $(call given,ENV),$(if $(call given,ALGO),,retargeting_v0))))
 config = $(if $(is_team),--config 'configs/multi_agent$(addprefix _,$(given_preset)).yaml',$(call option,config,CONFIG))
 
 .DEFAULT_GOAL := help
@@ -57,9 +59,14 @@ check-curriculum:
 	@:$(require_curriculum)$(require_preset)
 
 .PHONY: train
-train: check-curriculum $(TRAIN) ## train agents: CURRICULUM=1|2|3 [PRESET=quick ENV= ALGO= SEED= CONFIG= OUT=]
+train: check-curriculum $(TRAIN) ## train agents: [CURRICULUM=1|2|3 PRESET=quick ENV= ALGO= SEED= CONFIG= OUT=]
 	.venv/bin/python -m training train --curriculum $(CURRICULUM) $(strip $(call option,env,ENV) \
 		$(call option,algo,ALGO) $(call option,seed,SEED) $(config) $(call option,out,OUT))
+
+.PHONY: ablation
+ablation: $(TRAIN) ## what the curriculum is worth to a team: [SEEDS=5 PRESET=quick|full OUT=]
+	.venv/bin/python -m training ablation $(strip $(call option,seeds,SEEDS) $(call option,preset,PRESET) \
+		$(call option,out,OUT))
 
 .PHONY: test
 test: $(TEST) ## run every test that is not marked slow, sb3, rllib, d3rlpy or postgres

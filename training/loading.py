@@ -61,11 +61,18 @@ def load(given: Mapping[str, Any], config: Path | None = None, assignments: Sequ
             return init_settings, env_settings, InitSettingsSource(settings_cls, content)
 
     try:
-        return Settings.model_validate(Layered(**layers).model_dump())
+        layered = Layered(**layers)
+        settings = Settings.model_validate(layered.model_dump())
     except ValidationError as error:
         raise ConfigurationError("; ".join(map(_described, error.errors()))) from None
     except SettingsError as error:
         raise ConfigurationError(f"{error}: a group of settings is given as a JSON object") from None
+    if settings.is_team and "algo" in layered.model_fields_set:
+        raise ConfigurationError(
+            f"algo must be left out for env {settings.env}, which has many agents: algos names one for each; "
+            f"got {settings.algo!r}"
+        )
+    return settings
 
 
 def _assign(layers: dict[str, Any], assignment: str) -> None:

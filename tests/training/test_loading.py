@@ -42,6 +42,17 @@ def test_the_command_line_wins_over_the_environment_over_the_file_over_the_defau
     assert settings.evaluation == Settings().evaluation
 
 
+@pytest.mark.parametrize("source", ["command line", "environment", "file"])
+def test_the_algorithm_of_one_learner_is_refused_for_a_team_wherever_it_comes_from(config, monkeypatch, source):
+    path = config("{env: retargeting_v0, algo: dqn}" if source == "file" else "env: retargeting_v0")
+    if source == "environment":
+        monkeypatch.setenv("RTB_ALGO", "dqn")
+    with pytest.raises(ConfigurationError, match=r"algo must be left out for env retargeting_v0.*got 'dqn'"):
+        load({"algo": "dqn"} if source == "command line" else {}, path)
+    monkeypatch.delenv("RTB_ALGO", raising=False)
+    assert load({}, config("env: retargeting_v0")).is_team
+
+
 def test_an_assignment_sets_one_value_deep_inside(config):
     path = config("env_options: {drift: 0.1, n_ads: 5}")
     settings = load({}, path, ["env_options.drift=0.2", "hyperparameters.learning_rate=1e-3", "stage2.threshold=0.9"])
