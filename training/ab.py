@@ -106,9 +106,10 @@ def _same_market(ours: Curriculum, theirs: Curriculum) -> bool:
     """Whether the markets of the last stages are equal, static part and every number."""
     if ours.env.config != theirs.env.config:
         return False
-    leaves, structure = jax.tree.flatten(ours.stages[-1].params)
-    others, other_structure = jax.tree.flatten(theirs.stages[-1].params)
-    return structure == other_structure and all(map(np.array_equal, leaves, others))
+    mine, other = ours.stages[-1].params, theirs.stages[-1].params
+    if jax.tree.structure(mine) != jax.tree.structure(other):
+        return False
+    return all(map(np.array_equal, jax.tree.leaves(mine), jax.tree.leaves(other)))
 
 
 def _options(settings: Settings) -> dict[str, Any]:
