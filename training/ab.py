@@ -106,10 +106,8 @@ def _same_market(ours: Curriculum, theirs: Curriculum) -> bool:
     """Whether the markets of the last stages are equal, static part and every number."""
     if ours.env.config != theirs.env.config:
         return False
-    mine, other = ours.stages[-1].params, theirs.stages[-1].params
-    if jax.tree.structure(mine) != jax.tree.structure(other):
-        return False
-    return all(map(np.array_equal, jax.tree.leaves(mine), jax.tree.leaves(other)))
+    mine, other = (jax.tree.leaves(curriculum.stages[-1].params) for curriculum in (ours, theirs))
+    return len(mine) == len(other) and all(map(np.array_equal, mine, other))
 
 
 def _options(settings: Settings) -> dict[str, Any]:
