@@ -12,6 +12,7 @@ TEST := .venv/$(STAMP)-test
 DOCS := .venv/$(STAMP)-docs
 POSTGRES := .venv/$(STAMP)-postgres
 SB3 := .venv-sb3/$(STAMP)-test
+RLLIB := .venv-rllib/$(STAMP)-test
 OFFLINE := .venv-offline/$(STAMP)-test
 
 # One process for each core; the tests of a file stay together, because they share compiled programs.
@@ -29,15 +30,17 @@ $(if $(filter-out cuda,$(ACCELERATOR)),$(error \
 	ACCELERATOR must be cuda or left out, not '$(ACCELERATOR)'; for example: make train CURRICULUM=3 ACCELERATOR=cuda))
 
 require_preset = $(if $(filter-out quick,$(given_preset)),$(error PRESET must be quick or left out, not '$(PRESET)'; \
-	for example: make train CURRICULUM=3 PRESET=quick))
+	for example: make train CURRICULUM=3 PRESET=quick))$(if $(and $(given_preset),$(if $(is_team),,yes)),$(error \
+	PRESET must be left out with CONFIG, with ALGO and with another ENV than retargeting_v0, the market that it is of))
 
 # Names such as ENV are often set in a shell for other ends, so only make's own command line counts.
 option = $(if $(and $(filter command,$(origin $2)),$($2)),--$1 '$(subst ','\'',$($2))')
 
-# The market of many agents is trained as the configuration of the preset says, unless another is given.
+CURRICULUM := 3
+# The market of many agents is trained unless something else is asked for, and as the configuration of the preset says.
 given = $(if $(filter command,$(origin $1)),$($1))
 given_preset = $(call given,PRESET)
-is_team = $(and $(filter retargeting_v0,$(call given,ENV)),$(if $(call given,CONFIG),,yes))
+is_team = $(if $(call given,CONFIG),,$(filter retargeting_v0,$(or $(call given,ENV),$(if $(call given,ALGO),,retargeting_v0))))
 config = $(if $(is_team),--config 'configs/multi_agent$(addprefix _,$(given_preset)).yaml',$(call option,config,CONFIG))
 
 .DEFAULT_GOAL := help
@@ -56,13 +59,18 @@ check-curriculum:
 	@:$(require_curriculum)$(require_preset)
 
 .PHONY: train
-train: check-curriculum $(TRAIN) ## train agents: CURRICULUM=1|2|3 [PRESET=quick ENV= ALGO= SEED= CONFIG= OUT=]
+train: check-curriculum $(TRAIN) ## train agents: [CURRICULUM=1|2|3 PRESET=quick ENV= ALGO= SEED= CONFIG= OUT=]
 	.venv/bin/python -m training train --curriculum $(CURRICULUM) $(strip $(call option,env,ENV) \
 		$(call option,algo,ALGO) $(call option,seed,SEED) $(config) $(call option,out,OUT))
 
+.PHONY: ablation
+ablation: $(TRAIN) ## what the curriculum is worth to a team: [SEEDS=5 PRESET=quick|full OUT=]
+	.venv/bin/python -m training ablation $(strip $(call option,seeds,SEEDS) $(call option,preset,PRESET) \
+		$(call option,out,OUT))
+
 .PHONY: test
-test: $(TEST) ## run every test that is not marked slow, sb3, d3rlpy or postgres
-	.venv/bin/python -m pytest -m 'not slow and not sb3 and not d3rlpy and not postgres' $(IN_PARALLEL)
+test: $(TEST) ## run every test that is not marked slow, sb3, rllib, d3rlpy or postgres
+	.venv/bin/python -m pytest -m 'not slow and not sb3 and not rllib and not d3rlpy and not postgres' $(IN_PARALLEL)
 
 .PHONY: test-slow
 test-slow: $(TEST) ## run the tests marked slow
@@ -71,6 +79,10 @@ test-slow: $(TEST) ## run the tests marked slow
 .PHONY: test-sb3
 test-sb3: $(SB3) ## run the tests against Stable-Baselines3, in .venv-sb3
 	.venv-sb3/bin/python -m pytest -m sb3
+
+.PHONY: test-rllib
+test-rllib: $(RLLIB) ## run the tests against Ray RLlib, in .venv-rllib
+	.venv-rllib/bin/python -m pytest -m rllib
 
 .PHONY: test-postgres
 test-postgres: $(POSTGRES) ## run the tests of the store against a PostgreSQL of their own, which Debian's package brings
@@ -105,19 +117,21 @@ docs: $(DOCS) ## build the documentation into docs/_build/html
 
 .PHONY: clean
 clean: ## remove environments, builds and caches; results stay
-	rm -rf .venv .venv-sb3 .venv-offline .venv-peers build dist docs/_build .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-sb3 .venv-rllib .venv-offline .venv-peers build dist docs/_build .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(TRAIN): EXTRAS := train
 $(TEST): EXTRAS := train,dev
 $(DOCS): EXTRAS := train,dev,docs
 $(POSTGRES): EXTRAS := train,dev,postgres
 $(SB3): EXTRAS := train,dev,sb3
+$(RLLIB): EXTRAS := train,dev,rllib
 
 $(TRAIN) $(TEST) $(POSTGRES) $(DOCS): .venv/created
 $(SB3): .venv-sb3/created
+$(RLLIB): .venv-rllib/created
 $(OFFLINE): .venv-offline/created
 
-$(TRAIN) $(TEST) $(POSTGRES) $(DOCS) $(SB3): pyproject.toml constraints.txt
+$(TRAIN) $(TEST) $(POSTGRES) $(DOCS) $(SB3) $(RLLIB): pyproject.toml constraints.txt
 	$(@D)/bin/python -m pip install -c constraints.txt -e '.[$(EXTRAS)$(addprefix $(comma),$(ACCELERATOR))]'
 	@touch $@
 

@@ -86,7 +86,7 @@ def play(
 ) -> tuple[Playing, Rollout, dict[str, Array]]:
     """Act once for each of ``keys`` in every lane.
 
-    Metrics: ``episodes`` that ended, and ``mean_episode_return``, over these, 0 if none did.
+    Metrics: ``episodes`` that ended, and ``mean_episode_return``, over these, NaN if none did.
     """
     remember = jax.vmap(lambda memory, observation: memory.remember(observation, spec.memory_decays))
     num_lanes = playing.episode_return.shape[0]
@@ -113,7 +113,7 @@ def play(
 
     start = (playing, jnp.zeros((), jnp.int32), jnp.zeros(()))
     (playing, ended, ended_return), rollout = lax.scan(step, start, keys)
-    return playing, rollout, {"episodes": ended, "mean_episode_return": ended_return / jnp.maximum(ended, 1)}
+    return playing, rollout, {"episodes": ended, "mean_episode_return": ended_return / ended}
 
 
 def _fresh(lanes: Lanes[Any], spec: PolicySpec) -> Playing:

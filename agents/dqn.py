@@ -136,7 +136,7 @@ class DQN:
         """One iteration: a rollout in the market ``params`` goes into the replay, then gradient steps on draws from it.
 
         Metrics are scalars. ``mean_episode_return`` is that of the exploring behaviour, over the ``episodes`` that
-        ended in this rollout, 0 if none did.
+        ended in this rollout, NaN if none did.
         """
         act_key, draw_key = jax.random.split(jax.random.fold_in(state.key, state.updates))
         epsilon = self.epsilon(state.updates)

@@ -108,7 +108,8 @@ class PPO:
     def update(self, state: LearnerState, params: Any) -> tuple[LearnerState, dict[str, Array]]:
         """One iteration: a rollout in the market ``params``, then epochs of minibatch steps.
 
-        Metrics are scalars. ``mean_episode_return`` is over the ``episodes`` that ended in this rollout, 0 if none did.
+        Metrics are scalars. ``mean_episode_return`` is over the ``episodes`` that ended in this rollout, NaN if none
+        did.
         """
         rollout_key, shuffle_key = jax.random.split(jax.random.fold_in(state.key, state.updates))
         state, rollout, episodes = self._collect(state, params, rollout_key)

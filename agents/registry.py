@@ -5,6 +5,7 @@ Both end as a policy (``rtb_envs.policies.policy.Policy``) for rollouts and eval
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial
@@ -146,9 +147,29 @@ def canonical(name: str) -> str:
 def make_rule(name: str, env: Environment[Any, Any, Any], params: Any = None, **options: Any) -> Policy:
     """The rule ``name`` for an environment; ``options`` are those of the rule's own constructor.
 
-    Raises ValueError for an unknown name, and what the rule raises for wrong options.
+    Raises ValueError for an unknown name or for an environment that the rule can not act in, TypeError for an option
+    that the rule does not have or one that it needs, and what the rule raises for wrong values.
     """
-    return _RULES[validation.choice("name", name, rules())](env, params, **options)
+    rule = _RULES[validation.choice("name", name, rules())]
+    required, optional = _options_of(rule)
+    if unknown := sorted(set(options) - {*required, *optional}):
+        known = ", ".join((*required, *optional)) or "no options"
+        raise TypeError(f"unknown option {unknown[0]!r}; the rule {name!r} takes {known}")
+    if missing := [option for option in required if option not in options]:
+        raise TypeError(f"the rule {name!r} needs the option {missing[0]!r}")
+    return rule(env, params, **options)
+
+
+def _options_of(rule: Callable[..., Policy]) -> tuple[list[str], list[str]]:
+    """The names of the options that a rule needs, and of those that it takes besides."""
+    settled = rule.keywords if isinstance(rule, partial) else {}
+    options = [
+        parameter
+        for parameter in inspect.signature(rule).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.name not in settled
+    ]
+    required = [option.name for option in options if option.default is option.empty]
+    return required, [option.name for option in options if option.name not in required]
 
 
 def make_learner(name: str, env: Environment[Any, Any, Any], **hyperparameters: Any) -> Learner:

@@ -8,7 +8,7 @@ in the same compiled chunks, and its state is checkpointed as a whole.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -138,8 +138,8 @@ class Team:
 
     def init(self, seed: int, params: TeamParams) -> TeamState:
         """The state before the first update. Learner i of n has the lanes of seed n * ``seed`` + i."""
-        seats = self._params(params, [_blank(_policy(learner, seat)) for learner, seat in self._pairs()])
         count = len(self.learners)
+        seats = self._params(params, [[_blank(_policy(learner, seat)) for learner, seat in self._pairs()]] * count)
         states = [learner.init(count * seed + i, seats[i]) for i, learner in enumerate(self.learners)]
         return TeamState(tuple(states), jnp.zeros((), jnp.int32))
 
@@ -147,7 +147,7 @@ class Team:
         """``state`` with a new episode begun in every lane of every learner."""
         seats = self.seat_params(state, params)
         states = [learner.restart(state.learners[i], seats[i]) for i, learner in enumerate(self.learners)]
-        return TeamState(tuple(states), state.updates)
+        return replace(state, learners=tuple(states))
 
     def update(self, state: TeamState, params: TeamParams) -> tuple[TeamState, dict[str, Array]]:
         """Every learner's update, against the others as they were before; metrics are named agent/metric."""
@@ -158,7 +158,7 @@ class Team:
             after, scalars = learner.update(state.learners[i], seats[i])
             states.append(after)
             metrics |= {f"{self.market.agents[i]}/{name}": scalar for name, scalar in scalars.items()}
-        return TeamState(tuple(states), state.updates + 1), metrics
+        return replace(state, learners=tuple(states), updates=state.updates + 1), metrics
 
     def policy(self, state: TeamState) -> tuple[Seated, ...]:
         """The learners' policies, each for its own seat of the market."""
@@ -166,16 +166,16 @@ class Team:
 
     def seat_params(self, state: TeamState, params: TeamParams) -> list[Any]:
         """What each learner is updated with: its market and, in the other seats, their rules or learners."""
-        return self._params(params, self._policies(state))
+        return self._params(params, [self._policies(state)] * len(self.learners))
 
     def _policies(self, state: TeamState) -> list[NetworkPolicy]:
         return [learner.policy(own) for learner, own in zip(self.learners, state.learners, strict=True)]  # type: ignore[misc]
 
-    def _params(self, params: TeamParams, policies: Sequence[NetworkPolicy]) -> list[Any]:
-        """The parameters of every learner's seat."""
+    def _params(self, params: TeamParams, policies: Sequence[Sequence[NetworkPolicy]]) -> list[Any]:
+        """The parameters of every learner's seat; ``policies[i]`` are everybody's, as learner i meets them."""
         return [
             self.market.seat_params(
-                params.markets[i], jnp.int32(i), own.stacked(self._rivals(i, policies, params.is_scripted))
+                params.markets[i], jnp.int32(i), own.stacked(self._rivals(i, policies[i], params.is_scripted))
             )
             for i, own in enumerate(self._seats)
         ]

@@ -15,6 +15,7 @@ from rich.console import Console
 from benchmarks import report
 from benchmarks.cases import NUM_ENVS, cases
 from benchmarks.process import WorkerError
+from benchmarks.readme import BEGIN, renewed
 from benchmarks.rtbgym import PeerError
 from benchmarks.session import measure
 from rtb_envs import validation
@@ -39,13 +40,16 @@ def main(
     write: Annotated[
         Path | None, typer.Option(help="Write the figures to this file, for example docs/benchmark_speed.json.")
     ] = None,
+    readme: Annotated[
+        Path | None, typer.Option(help="Renew the short table in this file, for example README.md.")
+    ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown.")] = False,
 ) -> None:
-    """Measure how fast AdAuction-v0 and the training run on this machine."""
+    """Measure how fast the environments, their adapters and the training run on this machine."""
     log = Console(stderr=True, highlight=False, markup=False)
     sizes = sorted(set(num_envs or NUM_ENVS))
     try:
-        _check(repetitions, seconds, sizes, write)
+        _check(repetitions, seconds, sizes, write, readme)
     except ValueError as error:
         log.print(f"error: {error}", style="red")
         raise typer.Exit(REFUSED) from None
@@ -59,7 +63,7 @@ def main(
         log.print(f"error: {error}", style="red")
         raise typer.Exit(FAILED) from None
     # Only now: they load JAX, whose threads should not run beside the measurements.
-    from rtb_envs.files import write_json
+    from rtb_envs.files import write_json, write_text
     from training.system import describe
 
     results = {**describe(), "load_average_1min": load, "is_quiet": is_quiet, **measured}
@@ -71,9 +75,12 @@ def main(
     if write is not None:
         write_json(write, results)
         log.print(f"wrote {write}")
+    if readme is not None:
+        write_text(readme, renewed(readme.read_text(encoding="utf-8"), results))
+        log.print(f"wrote {readme}")
 
 
-def _check(repetitions: int, seconds: float, sizes: list[int], write: Path | None) -> None:
+def _check(repetitions: int, seconds: float, sizes: list[int], write: Path | None, readme: Path | None) -> None:
     """Raise ValueError for the first argument that is wrong."""
     validation.integer("repetitions", repetitions, 5, 1000)
     validation.number("seconds", seconds, 0.001, 60)
@@ -81,6 +88,8 @@ def _check(repetitions: int, seconds: float, sizes: list[int], write: Path | Non
         validation.integer("num_envs", size, 1, 2**24)
     if write is not None and not write.parent.is_dir():
         raise validation.wrong_value("write", "a file in a folder that exists", str(write))
+    if readme is not None and (not readme.is_file() or BEGIN not in readme.read_text(encoding="utf-8")):
+        raise validation.wrong_value("readme", f"a file with a table after {BEGIN!r}", str(readme))
 
 
 if __name__ == "__main__":

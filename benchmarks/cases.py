@@ -36,7 +36,7 @@ def cases(num_envs: Sequence[int] = NUM_ENVS) -> list[Case]:
         _case(f"sb3-{smallest}", "SB3VecEnv", "stable_baselines", False, num_envs=smallest),
         _market("auto_bidding-4", "AutoBidding-v0, 48 bidders, 3 slots, 500,000 auctions a day", "auto_bidding", 4),
         _market("contextual_auction-4", "AuctionGym's world, 2 of 6 bidders a round", "contextual_auction", 4),
-        _case("retargeting-256", "retargeting_v0, 4 agents, 10,000 customers", "retargeting", False, num_envs=256),
+        _case("retargeting-1024", "retargeting_v0, 4 agents, 10,000 customers", "retargeting", False, num_envs=1024),
         Case("ad_placement-32768", "AdPlacement-v0, 3 slots, 8 advertisers", "benchmarks.placement:rollout", PLACEMENT),
         Case("ppo", "PPO, acting and learning (make train)", "benchmarks.learning:ppo"),
     ]

@@ -5,6 +5,8 @@ The bid multiplier is 1 in every step. retargeting_v0 as it comes: 4 agents, 10,
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import gymnasium
@@ -65,7 +67,10 @@ def make_vec(num_envs: int) -> Workload:
 
 
 def stable_baselines(num_envs: int) -> Workload | None:
-    """Steps of ``SB3VecEnv``, which begins a lane's next episode in the same step. None without Stable-Baselines3."""
+    """Steps of ``SB3VecEnv``, which begins a lane's next episode in the same step. None without Stable-Baselines3.
+
+    Every info is looked into, as Stable-Baselines3's algorithms do, for the figures of episodes that have ended.
+    """
     try:
         from rtb_envs.adapters.stable_baselines import SB3VecEnv
     except ImportError:
@@ -77,7 +82,8 @@ def stable_baselines(num_envs: int) -> Workload | None:
 
     def run(steps: int) -> Done:
         for _ in range(steps):
-            envs.step(actions)
+            for info in envs.step(actions)[-1]:
+                info.get("episode")
         return Done(steps * num_envs, None)
 
     return Workload(num_envs, run)
@@ -105,12 +111,17 @@ def make() -> Workload:
 
 
 def retargeting(num_envs: int) -> Workload:
-    """Steps of many markets with many agents inside one compiled scan, observations and rewards included."""
+    """Steps of many markets with many agents inside a compiled scan, observations and rewards included.
+
+    Each core has its share of the markets, stepped by a thread of its own: a step is many kernels that take too little
+    time to be split among cores.
+    """
     market = rtb_envs.make_multi_agent(RETARGETING_ID)
     params = market.default_params
-    action = jnp.broadcast_to(jnp.array(RETARGETING_ACTION), (num_envs, len(market.agents), 3))
 
     def chunk(lanes: core.Lanes[Any]) -> tuple[core.Lanes[Any], jax.Array]:
+        action = jnp.broadcast_to(jnp.array(RETARGETING_ACTION), (*lanes.over.shape, len(market.agents), 3))
+
         def step(lanes: core.Lanes[Any], _: None) -> tuple[core.Lanes[Any], jax.Array]:
             lanes, outcome = core.autoreset_batch(market, lanes, action, params)
             return lanes, outcome.reward.sum()
@@ -120,13 +131,21 @@ def retargeting(num_envs: int) -> Workload:
 
     start = compile.jit(lambda keys: core.start_batch(market, keys, params))
     run_chunk = compile.jit(chunk, donate_argnums=0)
-    lanes = start(lane_keys(0, EVALUATE, num_envs))
+    cores = min(os.cpu_count() or 1, num_envs)
+    shares = [start(keys) for keys in jnp.array_split(lane_keys(0, EVALUATE, num_envs), cores)]
+    threads = ThreadPoolExecutor(cores)
+
+    def run_share(index: int, chunks: int) -> None:
+        for _ in range(chunks):
+            shares[index], rewards = run_chunk(shares[index])
+            jax.block_until_ready(rewards)
+
+    for index in range(cores):
+        run_share(index, 1)  # compiles, which threads would do once each
 
     def run(chunks: int) -> Done:
-        nonlocal lanes
-        for _ in range(chunks):
-            lanes, rewards = run_chunk(lanes)
-            jax.block_until_ready(rewards)
+        for done in [threads.submit(run_share, index, chunks) for index in range(cores)]:
+            done.result()
         steps = chunks * RETARGETING_STEPS * num_envs
         return Done(steps, steps)
 

@@ -49,15 +49,20 @@ def screen(grid: Grid) -> Table:
 
 def markdown(grid: Grid) -> str:
     """The table as Markdown, its title a line above and its notes a list below."""
-    rule = ["---", *["---:"] * (len(grid.columns) - 1)]
-    lines = ["| " + " | ".join(cells) + " |" for cells in (grid.columns, rule, *grid.rows)]
-    return "\n".join([f"**{grid.title}**", "", *lines, "", *(f"- {note}" for note in grid.notes)]) + "\n"
+    notes = (f"- {note}" for note in grid.notes)
+    return "\n".join([f"**{grid.title}**", "", markdown_table(grid.columns, grid.rows), "", *notes]) + "\n"
+
+
+def markdown_table(columns: list[str], rows: list[list[str]]) -> str:
+    """The lines of a table whose first column is text and whose others are numbers."""
+    rule = ["---", *["---:"] * (len(columns) - 1)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (columns, rule, *rows))
 
 
 def _rates(results: Figures) -> Grid:
     imported = results["import_seconds"]
     grid = Grid(
-        title=f"Speed of AdAuction-v0 (200 auctions a step), rtb-envs {results['versions']['rtb-envs']}",
+        title=f"Speed of rtb-envs {results['versions']['rtb-envs']}; of AdAuction-v0 where a row names nothing else",
         columns=["measured", "environments", "environment steps/s", "auctions/s", "start (s)"],
         notes=[
             f"Medians of {results['repetitions']} repetitions of about {results['seconds_per_repetition']:g} s "

@@ -1,12 +1,13 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and texts that are read within limits."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +43,41 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
 
 
+def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Write ``texts`` (file name -> text) in UTF-8 into ``folder``, which is made with those above it.
+
+    All are written under hidden names before the first is renamed, so that one that can not be written leaves the
+    folder's files as they were. Files of these names are replaced, others kept. Returns the paths.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / name for name in texts]
+    if occupied := [path for path in paths if path.is_dir()]:
+        raise IsADirectoryError(errno.EISDIR, f"{occupied[0].name} is a folder")
+    with contextlib.ExitStack() as stack:
+        for path, text in zip(paths, texts.values(), strict=True):
+            stack.enter_context(whole_or_nothing(path)).write_text(text, encoding="utf-8")
+    return paths
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON, atomically; NaN and infinities are refused by a ValueError."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_text(path: Path, most_bytes: int) -> str:
+    """The text of a UTF-8 file, without a byte order mark.
+
+    Raises ValueError for more than ``most_bytes`` bytes (of which no more are read) or another encoding, OSError if the
+    file cannot be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise ValueError(f"is larger than {most_bytes:,} bytes")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"is not UTF-8: byte {error.start} is {content[error.start]:#04x}") from None
 
 
 def write_parquet(frame: polars.DataFrame, path: str | os.PathLike[str]) -> Path:

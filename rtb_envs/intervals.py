@@ -1,4 +1,5 @@
-"""Bootstrap intervals over seeds (Efron, "Bootstrap Methods: Another Look at the Jackknife", Ann. Statist. 7(1), 1979).
+"""Bootstrap intervals over seeds (Efron, "Bootstrap Methods: Another Look at the Jackknife", Ann. Statist. 7(1), 1979),
+and Student's where there are too few of them to resample.
 
 A seed is a set of episodes on common random numbers, the unit that is resampled; ratios are of sums, so that an
 episode counts by its worth.
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 Floats = NDArray[np.float64]
 CONFIDENCE = 0.95
@@ -18,7 +20,7 @@ RESAMPLING_SEED = 0
 
 @dataclass(frozen=True)
 class Interval:
-    """A point estimate with the ends of its 95 % percentile interval."""
+    """A point estimate with the ends of its 95 % interval."""
 
     estimate: float
     low: float
@@ -47,6 +49,17 @@ def ratio_of_sums(numerator: Floats, denominator: Floats, num_samples: int) -> I
 def mean(values: Floats, num_samples: int) -> Interval:
     """The mean of ``values`` [seeds]."""
     return ratio_of_sums(values, np.ones_like(values), num_samples)
+
+
+def mean_of_few(values: Floats) -> Interval:
+    """The mean of ``values`` [seeds], of at least 2, by the t distribution (Student, Biometrika 6(1), 1908).
+
+    Resamples of five values are too much alike for a percentile interval to hold what it promises.
+    """
+    _check(values, np.ones_like(values))
+    estimate, count = float(values.mean()), len(values)
+    half = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2) * values.std(ddof=1) / np.sqrt(count))
+    return Interval(estimate, estimate - half, estimate + half)
 
 
 def _check(numerator: Floats, denominator: Floats) -> None:

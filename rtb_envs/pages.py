@@ -54,6 +54,11 @@ th {{ color: {MUTED}; font-weight: 600; }}
 """
 
 
+def literal(text: str) -> str:
+    """A user's ``text`` for a plotly figure, which takes ``<b>`` for markup."""
+    return escape(text, quote=False)
+
+
 class Page:
     """A report in the order in which its parts are added; all text is escaped."""
 

@@ -8,15 +8,27 @@ from typing import Any
 
 import numpy as np
 
+_MOST_SHOWN = 200
+
+
+def shown(value: object) -> str:
+    """``repr(value)``, cut to some 200 characters: a message says what was given and does not repeat all of it."""
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python writes out no integer of more than 4,300 digits.
+        return f"a {type(value).__name__} that is too long to be shown"
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 20]}... ({len(text):,} characters)"
+
 
 def wrong_value(name: str, allowed: str, value: object) -> ValueError:
     """The error for a value of the right type that is not allowed."""
-    return ValueError(f"{name} must be {allowed}, got {value!r}")
+    return ValueError(f"{name} must be {allowed}, got {shown(value)}")
 
 
 def wrong_type(name: str, allowed: str, value: object) -> TypeError:
     """The error for a value of the wrong type."""
-    return TypeError(f"{name} must be {allowed}, got {value!r} of type {type(value).__name__}")
+    return TypeError(f"{name} must be {allowed}, got {shown(value)} of type {type(value).__name__}")
 
 
 def integer(name: str, value: Any, low: int, high: int) -> int:
@@ -34,9 +46,13 @@ def number(name: str, value: Any, low: float, high: float, *, open_low: bool = F
     allowed = f"a finite number in {'(' if open_low else '['}{low:g}, {high:g}]"
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise wrong_type(name, allowed, value)
-    if not (low <= float(value) <= high) or (open_low and float(value) == low):
+    try:
+        result = float(value)
+    except OverflowError:
+        raise wrong_value(name, allowed, value) from None
+    if not (low <= result <= high and np.isfinite(result)) or (open_low and result == low):
         raise wrong_value(name, allowed, value)
-    return float(value)
+    return result
 
 
 def choice(name: str, value: Any, allowed: Sequence[Any]) -> Any:
@@ -71,7 +87,7 @@ def array(
     try:
         given = np.asarray(value)
         result = given.astype(np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise wrong_type(name, f"an array of numbers{of_shape}", value) from None
     if given.dtype.kind in "bcOSUmM":
         raise wrong_type(name, f"an array of numbers{of_shape}", value)

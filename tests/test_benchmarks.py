@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import benchmarks.__main__ as command
-from benchmarks import auction_markets, environments, report, results, rtbgym
+from benchmarks import auction_markets, environments, readme, report, results, rtbgym
 from benchmarks.cases import Case, cases
 from benchmarks.process import ROOT, Worker, WorkerError
 from tests.pauses import AUCTIONS_PER_STEP
@@ -48,7 +48,7 @@ def without_compiling(monkeypatch, tmp_path):
 
 def names(num_envs: list[int]) -> list[str]:
     variants = ("rollout", "rollout-no-emitters", "rollout-threefry")
-    markets = ["auto_bidding-4", "contextual_auction-4", "retargeting-256", "ad_placement-32768"]
+    markets = ["auto_bidding-4", "contextual_auction-4", "retargeting-1024", "ad_placement-32768"]
     adapters = [f"make_vec-{num_envs[0]}", "make", f"sb3-{num_envs[0]}"]
     return [f"{name}-{n}" for name in variants for n in num_envs] + [*adapters, *markets, "ppo"]
 
@@ -113,13 +113,14 @@ def test_quantities_are_shown_with_three_significant_digits(value, text):
 
 
 def test_a_session_yields_every_row_in_the_file_and_in_the_table(without_compiling, tmp_path):
-    path = tmp_path / "speed.json"
+    path, page = tmp_path / "speed.json", tmp_path / "README.md"
+    page.write_text(f"# Before\n\n{readme.BEGIN}\nstale\n{readme.END}\n\nAfter\n", encoding="utf-8")
     arguments = ["--num-envs", "8", "--num-envs", "4", "--seconds", "0.01", "--peers", "venv", "--markdown"]
-    done = run_benchmarks(*arguments, "--write", str(path))
+    done = run_benchmarks(*arguments, "--write", str(path), "--readme", str(page))
     assert done.exit_code == 0, done.output
     figures = json.loads(path.read_text(encoding="utf-8"))
     assert [row["name"] for row in figures["measurements"]] == names([4, 8])
-    assert [row["num_envs"] for row in figures["measurements"]] == [4, 8] * 3 + [4, 1, 4, 4, 4, 256, 32768, 1]
+    assert [row["num_envs"] for row in figures["measurements"]] == [4, 8] * 3 + [4, 1, 4, 4, 4, 1024, 32768, 1]
     assert figures["repetitions"] == 5
     assert {"jax", "python"} <= figures["versions"].keys()
     assert {"processor", "cores"} <= figures["machine"].keys()
@@ -135,8 +136,25 @@ def test_a_session_yields_every_row_in_the_file_and_in_the_table(without_compili
         theirs = {"registered": 2000, "oracle": 4000}[ratio["configuration"]]
         for unit in ("steps_per_second", "auctions_per_second"):
             assert ratio[unit]["median"] == pytest.approx(median[ratio["name"]] / theirs)
+    renewed = page.read_text(encoding="utf-8")
+    assert renewed.startswith("# Before\n")
+    assert renewed.endswith("\n\nAfter\n")
+    assert "stale" not in renewed
+    retargeting = report.quantity(median["retargeting-1024"])
+    assert f"| retargeting_v0, 4 agents, 10,000 customers | 1,024 | {retargeting} |" in renewed
     table = [line for line in done.output.splitlines() if line.startswith("| ")]
     assert len(table) == (2 + 14 + 2) + (2 + 4)  # header and rule with ours and RTBGym's, then the ratios
+
+
+def test_the_table_of_the_readme_is_what_the_recorded_figures_say():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    recorded = json.loads((ROOT / "docs/benchmark_speed.json").read_text(encoding="utf-8"))
+    assert readme.renewed(text, recorded) == text
+
+
+def test_a_page_without_the_places_of_the_table_is_refused():
+    with pytest.raises(ValueError, match="must have one line '<!-- figures of"):
+        readme.renewed("# A page\n", {})
 
 
 def test_work_that_a_machine_does_not_have_is_told_apart_from_work_that_fails():
@@ -163,6 +181,7 @@ def test_a_failure_of_rtbgym_ends_the_session_with_its_reason(without_compiling,
         (["--repetitions", "4"], "repetitions must be an integer in [5, 1000], got 4"),
         (["--seconds", "nan"], "seconds must be a finite number in [0.001, 60], got nan"),
         (["--num-envs", "8", "--num-envs", "0"], "num_envs must be an integer in [1, 16777216], got 0"),
+        (["--readme", "LICENSE"], "readme must be a file with a table after"),
         (["--write", "nowhere/speed.json"], "write must be a file in a folder that exists, got 'nowhere/speed.json'"),
     ],
 )

@@ -19,6 +19,7 @@ AD_AUCTION = ROOT / "docs" / "environments" / "ad_auction.md"
 PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts)
 NEEDS_SB3 = "stable_baselines3"
 NEEDS_D3RLPY = "d3rlpy"
+NEEDS_RLLIB = "ray.rllib"
 COMPILES_MUCH = {"adapters", "functional_core", "policies", "reports", "training"}
 SEPARATOR = "\x1e"
 
@@ -81,7 +82,8 @@ def folder(tmp_path_factory):
 
 def plain(parts: list[Example]) -> list[Example]:
     """The blocks that need nothing but this repository."""
-    return [part for part in parts if NEEDS_SB3 not in part.source and NEEDS_D3RLPY not in part.source]
+    needed = (NEEDS_SB3, NEEDS_D3RLPY, NEEDS_RLLIB)
+    return [part for part in parts if not any(name in part.source for name in needed)]
 
 
 def pages_with_examples() -> list:
@@ -107,6 +109,12 @@ def test_each_example_with_stable_baselines3_runs_by_itself(page, tmp_path):
     for part in examples(page):
         if NEEDS_SB3 in part.source:
             run(page, [part], tmp_path)
+
+
+@pytest.mark.rllib
+def test_the_page_on_rllib_runs_to_its_end_where_there_is_rllib(tmp_path):
+    page = ROOT / "docs" / "rllib.md"
+    run(page, examples(page), tmp_path)
 
 
 @pytest.mark.d3rlpy

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from rtb_envs.files import whole_or_nothing, write_atomically, write_json, write_text
+from rtb_envs.files import whole_or_nothing, write_atomically, write_json, write_text, write_texts
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
@@ -65,3 +65,21 @@ def test_json_never_holds_what_is_no_json(tmp_path):
     assert list(tmp_path.iterdir()) == []
     write_json(tmp_path / "results.json", {"share": 0.1})
     assert json.loads((tmp_path / "results.json").read_text()) == {"share": 0.1}
+
+
+def test_texts_are_written_together_or_none_of_them(tmp_path):
+    (tmp_path / "a").write_text("old")
+    (tmp_path / "mine").write_text("kept")
+    with pytest.raises(UnicodeEncodeError):
+        write_texts(tmp_path, {"a": "new", "b": "\ud800"})
+    assert {found.name: found.read_text() for found in tmp_path.iterdir()} == {"a": "old", "mine": "kept"}
+    assert write_texts(tmp_path, {"a": "new", "b": "é"}) == [tmp_path / "a", tmp_path / "b"]
+    read = {found.name: found.read_text(encoding="utf-8") for found in tmp_path.iterdir()}
+    assert read == {"a": "new", "b": "é", "mine": "kept"}
+
+
+def test_a_folder_in_a_texts_place_is_refused_before_anything_is_written(tmp_path):
+    (tmp_path / "b").mkdir()
+    with pytest.raises(IsADirectoryError, match="b is a folder"):
+        write_texts(tmp_path, {"a": "new", "b": "new"})
+    assert [found.name for found in tmp_path.iterdir()] == ["b"]

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from rtb_envs.intervals import mean, ratio_of_sums
+from rtb_envs.intervals import mean, mean_of_few, ratio_of_sums
 
 SAMPLES = 10_000
 
@@ -29,6 +29,16 @@ def test_two_seeds_give_the_extremes():
     # Resamples have the means 0, 1/2 and 1 with probability 1/4, 1/2 and 1/4.
     interval = mean(np.array([0.0, 1.0]), SAMPLES)
     assert (interval.estimate, interval.low, interval.high) == (0.5, 0.0, 1.0)
+
+
+def test_the_mean_of_five_has_the_interval_of_students_tables():
+    # Standard deviation sqrt(2.5), and t = 2.776 for 4 degrees of freedom.
+    interval = mean_of_few(np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
+    assert interval.estimate == 3
+    half = 2.776 * np.sqrt(2.5 / 5)
+    assert (interval.low, interval.high) == (pytest.approx(3 - half, abs=1e-3), pytest.approx(3 + half, abs=1e-3))
+    with pytest.raises(ValueError, match="at least 2 seeds"):
+        mean_of_few(np.array([1.0]))
 
 
 def test_a_mean_of_many_normal_seeds_has_the_textbook_interval():

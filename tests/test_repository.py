@@ -36,11 +36,13 @@ STUDIES = {
     "metrics",
     "intervals",
     "pages",
+    "yaml_reader",
 } | SIMULATORS
 ROOMS = {
     "validation": set(),
     "tracing": {"validation"},
     "files": set(),
+    "yaml_reader": {"files"},
     "action_scale": {"validation"},
     "registry": {"validation"},
     "random": {"validation"},
@@ -71,7 +73,19 @@ ROOMS = {
 }
 
 LEARNING_LIBRARIES = {"flax", "optax", "orbax", "torch", "d3rlpy"}
-LOADED_ONLY_ON_USE = {"jax", "jaxlib", "flax", "optax", "orbax", "torch", "matplotlib", "polars", "minari", "plotly"}
+LOADED_ONLY_ON_USE = {
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "orbax",
+    "ray",
+    "torch",
+    "matplotlib",
+    "polars",
+    "minari",
+    "plotly",
+}
 MAX_LINES = 300
 
 
@@ -268,13 +282,24 @@ def test_make_train_passes_on_only_the_options_given_on_its_command_line(checkou
             ["--env", "retargeting_v0", "--config", "configs/multi_agent_quick.yaml"],
         ),
         (["ENV=retargeting_v0", "CONFIG=my.yaml"], ["--env", "retargeting_v0", "--config", "my.yaml"]),
+        ([], ["--config", "configs/multi_agent.yaml"]),
+        (["PRESET=quick", "SEED=1"], ["--seed", "1", "--config", "configs/multi_agent_quick.yaml"]),
+        (["CONFIG=my.yaml"], ["--config", "my.yaml"]),
         (["ENV=AdAuction-v0"], ["--env", "AdAuction-v0"]),
+        (["ALGO=a2c"], ["--algo", "a2c"]),
     ],
 )
-def test_make_train_takes_the_configuration_of_the_market_of_many_agents(checkout, given, passed):
-    assert make(checkout, "train", "CURRICULUM=3", *given).returncode == 0
+def test_make_train_trains_a_team_by_its_configuration_unless_something_else_is_asked_for(checkout, given, passed):
+    # Names that a shell has set for other ends count for nothing.
+    assert make(checkout, "train", *given, CURRICULUM="1", ENV="/etc/shrc").returncode == 0
     arguments = (checkout / "training_arguments").read_text(encoding="utf-8").splitlines()
     assert arguments == ["train", "--curriculum", "3", *passed]
+
+
+def test_make_ablation_passes_on_what_is_given(checkout):
+    assert make(checkout, "ablation", "SEEDS=2", "PRESET=full", SEED="7", OUT="/tmp").returncode == 0
+    arguments = (checkout / "training_arguments").read_text(encoding="utf-8").splitlines()
+    assert arguments == ["ablation", "--seeds", "2", "--preset", "full"]
 
 
 def test_configurations_that_make_names_are_there():
@@ -284,10 +309,11 @@ def test_configurations_that_make_names_are_there():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train"], "CURRICULUM must be 1, 2 or 3, not ''"),
+        (["train", "CURRICULUM="], "CURRICULUM must be 1, 2 or 3, not ''"),
         (["train", "CURRICULUM=4"], "CURRICULUM must be 1, 2 or 3, not '4'"),
         (["train", "CURRICULUM=1 2"], "CURRICULUM must be 1, 2 or 3, not '1 2'"),
         (["train", "CURRICULUM=1", "PRESET=slow"], "PRESET must be quick or left out, not 'slow'"),
+        (["train", "PRESET=quick", "ALGO=ppo"], "PRESET must be left out with CONFIG, with ALGO and with another ENV"),
         (["train", "CURRICULUM=1", "ACCELERATOR=tpu"], "ACCELERATOR must be cuda or left out, not 'tpu'"),
         (["test", "PYTHON=no-such-python"], "Python 3.11 or newer is needed, but no-such-python is not there"),
         (["test", "MINIMUM_PYTHON=99.0"], "Python 99.0 or newer is needed, but ./fake-python is 3."),

@@ -70,6 +70,23 @@ def ab(
         comparison.ab(first, second, _console())
 
 
+@app.command()
+def ablation(
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Seeds of the training, 0 to N - 1.")] = 5,
+    preset: Annotated[str, typer.Option(metavar="quick|full", help="The team's configuration.")] = "quick",
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where runs and results go.")] = None,
+) -> None:
+    """Compare teams that train through the curriculum with teams that train in its last stage alone.
+
+    The same command goes on with what was interrupted; finished runs are kept.
+    """
+    with _refusals():
+        from training import ablation as comparison
+
+        if not comparison.ablation(seeds, preset, out or Path("runs", f"ablation-{preset}"), _console()):
+            raise typer.Exit(STOPPED)
+
+
 def _console() -> Console:
     """The screen; where output goes to a file, wide enough for the tables."""
     return Console() if sys.stdout.isatty() else Console(width=FILE_WIDTH)

@@ -106,9 +106,8 @@ def _same_market(ours: Curriculum, theirs: Curriculum) -> bool:
     """Whether the markets of the last stages are equal, static part and every number."""
     if ours.env.config != theirs.env.config:
         return False
-    leaves, structure = jax.tree.flatten(ours.stages[-1].params)
-    others, other_structure = jax.tree.flatten(theirs.stages[-1].params)
-    return structure == other_structure and all(map(np.array_equal, leaves, others))
+    mine, other = (jax.tree.leaves(curriculum.stages[-1].params) for curriculum in (ours, theirs))
+    return len(mine) == len(other) and all(map(np.array_equal, mine, other))
 
 
 def _options(settings: Settings) -> dict[str, Any]:

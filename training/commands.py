@@ -30,30 +30,35 @@ def train(settings: Settings, console: Console) -> bool:
     """
     folder = RunFolder(settings.run_folder)
     task = _task(settings)
-    stages, learner = task.curriculum, task.learner
     with folder.locked():
         folder.claim(settings.identity())
         if folder.results.exists():
             console.print(f"{folder.path} is finished; to train anew, remove it or choose another --out")
             console.print(task.table(folder.read_results()))
             return True
-        devices = ", ".join(map(str, jax.devices()))
-        console.print(
-            f"{task.title}, seed {settings.seed}: curriculum stages 1 to {settings.curriculum}, "
-            f"{settings.iterations:,} iterations of {learner.steps_per_update:,} steps, on {devices}, in {folder.path}"
-        )
-        with Interruption() as interruption, ProgressBar(console, stages, interruption) as bar:
-            progress = Trainer(learner, stages, task.validator(), settings, folder, bar).run()
-        if not progress.finished:
-            console.print(
-                f"stopped and saved after iteration {progress.iteration}; the same command goes on from there"
-            )
+        if not train_task(settings, task, folder, console):
             return False
-        console.print(
-            f"trained {progress.iteration * learner.steps_per_update:,} steps in {progress.seconds:.0f} s, compilation "
-            f"({progress.compile_seconds:.0f} s) and validation apart"
-        )
         _evaluate(settings, task, folder, console)
+    return True
+
+
+def train_task(settings: Settings, task: Task, folder: RunFolder, console: Console) -> bool:
+    """Train a run to its end in its folder, which the caller has locked and claimed; False when it was interrupted."""
+    stages, learner = task.curriculum, task.learner
+    devices = ", ".join(map(str, jax.devices()))
+    console.print(
+        f"{task.title}, seed {settings.seed}: curriculum stages 1 to {settings.curriculum}, "
+        f"{settings.iterations:,} iterations of {learner.steps_per_update:,} steps, on {devices}, in {folder.path}"
+    )
+    with Interruption() as interruption, ProgressBar(console, stages, interruption) as bar:
+        progress = Trainer(learner, stages, task.validator(), settings, folder, bar).run()
+    if not progress.finished:
+        console.print(f"stopped and saved after iteration {progress.iteration}; the same command goes on from there")
+        return False
+    console.print(
+        f"trained {progress.iteration * learner.steps_per_update:,} steps in {progress.seconds:.0f} s, compilation "
+        f"({progress.compile_seconds:.0f} s) and validation apart"
+    )
     return True
 
 

@@ -11,17 +11,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
-    YamlConfigSettingsSource,
 )
 
+from rtb_envs.validation import shown
+from rtb_envs.yaml_reader import YamlError, parse_yaml, read_yaml
 from training.settings import Settings
 
 PREFIX = "RTB_"
@@ -39,16 +40,14 @@ def load(given: Mapping[str, Any], config: Path | None = None, assignments: Sequ
     ``given`` and ``assignments`` ("stage1.iterations=5", values in YAML) come from the command line. Raises
     ConfigurationError for an unknown name anywhere, a wrong value, or a file that cannot be read as settings.
     """
-    _check_file(config)
+    content = {} if config is None else _file(config)
     _check_variables()
     layers: dict[str, Any] = dict(given)
     for assignment in assignments:
         _assign(layers, assignment)
 
     class Layered(Settings, BaseSettings):
-        model_config = SettingsConfigDict(
-            env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True, yaml_file=config
-        )
+        model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True)
 
         @classmethod
         def settings_customise_sources(
@@ -59,14 +58,21 @@ def load(given: Mapping[str, Any], config: Path | None = None, assignments: Sequ
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
+            return init_settings, env_settings, InitSettingsSource(settings_cls, content)
 
     try:
-        return Settings.model_validate(Layered(**layers).model_dump())
+        layered = Layered(**layers)
+        settings = Settings.model_validate(layered.model_dump())
     except ValidationError as error:
         raise ConfigurationError("; ".join(map(_described, error.errors()))) from None
     except SettingsError as error:
         raise ConfigurationError(f"{error}: a group of settings is given as a JSON object") from None
+    if settings.is_team and "algo" in layered.model_fields_set:
+        raise ConfigurationError(
+            f"algo must be left out for env {settings.env}, which has many agents: algos names one for each; "
+            f"got {settings.algo!r}"
+        )
+    return settings
 
 
 def _assign(layers: dict[str, Any], assignment: str) -> None:
@@ -79,25 +85,23 @@ def _assign(layers: dict[str, Any], assignment: str) -> None:
         layers = layers.setdefault(group, {})
         if not isinstance(layers, dict):
             raise ConfigurationError(f"--set {assignment!r}: {group} is a single value")
-    layers[name] = _yaml(text, f"--set {path}")
-
-
-def _check_file(config: Path | None) -> None:
-    if config is None:
-        return
     try:
-        text = config.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        layers[name] = parse_yaml(text)
+    except YamlError as error:
+        raise ConfigurationError(f"--set {path} {error}") from None
+
+
+def _file(config: Path) -> dict[str, Any]:
+    """The settings that a file holds."""
+    try:
+        content = read_yaml(config)
+    except OSError as error:
         raise ConfigurationError(f"config {config} cannot be read: {error}") from None
-    if not isinstance(_yaml(text, f"config {config}") or {}, dict):
-        raise ConfigurationError(f"config {config} must hold settings as name: value, got {text[:40]!r}")
-
-
-def _yaml(text: str, origin: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{origin} is not YAML: {' '.join(str(error).split())}") from None
+    except YamlError as error:
+        raise ConfigurationError(f"config {config}: {error}") from None
+    if not isinstance(content or {}, dict):
+        raise ConfigurationError(f"config {config} must hold settings as name: value, got {shown(content)}")
+    return content or {}
 
 
 def _check_variables() -> None:
@@ -116,7 +120,7 @@ def _described(error: ErrorDetails) -> str:
         return _unknown(name, list(_section(error["loc"][:-1]).model_fields))
     if error["type"] == "value_error" and not name:
         return error["msg"].removeprefix("Value error, ")
-    return f"{name} {error['msg'].replace('Input should', 'must')}, got {error['input']!r}"
+    return f"{name} {error['msg'].replace('Input should', 'must')}, got {shown(error['input'])}"
 
 
 def _section(path: Sequence[int | str]) -> type[BaseModel]:

@@ -18,7 +18,7 @@ from rtb_envs.files import write_atomically
 from training.run import RunFolder
 
 METRICS, VALIDATION = "metrics", "validation"
-Row = Mapping[str, float | int | str]
+Row = Mapping[str, float | int | str | None]
 
 
 def read_table(folder: RunFolder, name: str) -> pl.DataFrame:
@@ -49,7 +49,11 @@ class MetricsLog:
         self._events.close()
 
     def add(self, name: str, rows: Sequence[Row]) -> None:
-        """Append rows to a table; each has ``iteration`` and ``wall_time`` (seconds since 1970) and numbers or text."""
+        """Append rows to a table; each has ``iteration`` and ``wall_time`` (seconds since 1970) and numbers or text.
+
+        A figure that there is not, such as the mean over no episodes, is NaN in a row, null in the table and no event.
+        """
+        rows = [{key: None if value != value else value for key, value in row.items()} for row in rows]
         self._rows[name].extend(rows)
         self._add_events(name, rows)
 
@@ -71,7 +75,8 @@ class MetricsLog:
         for row in rows:
             group = f"{name}/seed{row['seed']}" if "seed" in row else name
             for key, value in row.items():
-                if key not in ("iteration", "seed", "wall_time") and not isinstance(value, str):
+                is_figure = value is not None and not isinstance(value, str)
+                if is_figure and key not in ("iteration", "seed", "wall_time"):
                     self._events.add_scalar(f"{group}/{key}", value, row["iteration"], walltime=row["wall_time"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import TracebackType
 
@@ -61,13 +62,10 @@ class ProgressBar:
 
     def advanced(self, progress: RunProgress, metrics: Mapping[str, float], steps_per_second: float) -> None:
         """A chunk has ended; ``metrics`` are those of its last update."""
-        self._bar.update(
-            self._task,
-            completed=progress.iteration,
-            stage=self._stage(progress),
-            speed=steps_per_second,
-            episode_return=_mean_return(metrics),
-        )
+        self._bar.update(self._task, completed=progress.iteration, stage=self._stage(progress), speed=steps_per_second)
+        episode_return = _mean_return(metrics)
+        if not math.isnan(episode_return):  # Else no episode has ended, and the last ones that did are still shown.
+            self._bar.update(self._task, episode_return=episode_return)
 
     def validated(self, progress: RunProgress, score: float, is_best: bool) -> None:
         """The policy has been validated in the stage of ``progress``."""
@@ -86,6 +84,7 @@ class ProgressBar:
 
 
 def _mean_return(metrics: Mapping[str, float]) -> float:
-    """Of the learner, or of a team's learners together."""
-    returns = [value for name, value in metrics.items() if name.endswith("mean_episode_return")]
+    """Of the learner, or of those of a team whose episodes have ended."""
+    named = [value for name, value in metrics.items() if name.endswith("mean_episode_return")]
+    returns = [value for value in named if not math.isnan(value)]
     return sum(returns) / len(returns) if returns else float("nan")

@@ -7,28 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 import rtb_envs
 from agents import registry
+from agents.self_play import Pool
+from rtb_envs.yaml_reader import parse_yaml
 
 
 def _parsed(options: Any) -> Any:
-    """Options that came as text, from the environment or as 1e-3, which YAML takes for text, read as values."""
+    """Options that came as text, from the environment, read as values."""
     if not isinstance(options, Mapping):
         return options
-    return {name: _value(value) if isinstance(value, str) else value for name, value in options.items()}
-
-
-def _value(text: str) -> Any:
-    value = yaml.safe_load(text)
-    try:
-        return float(value) if isinstance(value, str) and any(map(str.isdigit, value)) else value
-    except ValueError:
-        return value
+    return {name: parse_yaml(value) if isinstance(value, str) else value for name, value in options.items()}
 
 
 # Algorithms with the hyperparameter ``annealing_updates``, whose best value is the length of the run.
@@ -88,6 +81,14 @@ class EvaluationSettings(Section):
     bootstrap_samples: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
 
 
+class PoolSettings(Section):
+    """A team's pool of earlier policies, as ``agents.self_play.Pool`` says."""
+
+    size: Annotated[int, Field(ge=1, le=1000)] = Pool.size
+    period: Count = Pool.period
+    share: Annotated[float, Field(ge=0, le=1)] = Pool.share
+
+
 class Settings(Section):
     """Everything that decides what a run computes, and ``out``, where it goes.
 
@@ -96,7 +97,8 @@ class Settings(Section):
     checkpoint are written. ``env_options``: options of ``rtb_envs.make`` in every stage. ``hyperparameters``: those of
     the algorithm that differ from its defaults; a learning rate falls to 0 over the run unless they say otherwise.
     ``algos``: where ``env`` has many agents, the algorithm of each; left out, "ppo, dqn, ppo, a2c" in turn.
-    ``agent_hyperparameters``: algorithm -> ``hyperparameters`` of the agents that learn by it. ``instances``: train in
+    ``agent_hyperparameters``: algorithm -> ``hyperparameters`` of the agents that learn by it. ``parameters``: "shared"
+    where one network plays every seat. ``pool``: agents meet each other's earlier policies too. ``instances``: train in
     the market's instances of seeds 0 to n - 1 instead of its own, which it is judged in.
     """
 
@@ -115,6 +117,8 @@ class Settings(Section):
     env_options: Options = {}
     hyperparameters: Options = {}
     agent_hyperparameters: dict[str, Options] = {}
+    parameters: Literal["separate", "shared"] = "separate"
+    pool: PoolSettings | None = None
     validation: ValidationSettings = ValidationSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
 
@@ -130,12 +134,22 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _fits_the_agents(self) -> Settings:
-        refused = ("hyperparameters", "instances") if self.is_team else ("algos", "agent_hyperparameters")
+        refused = ("hyperparameters", "instances") if self.is_team else ("algos", "agent_hyperparameters", "pool")
         for name in refused:
             if getattr(self, name):
                 kind = "many agents" if self.is_team else "one agent"
                 raise ValueError(
                     f"{name} must be left out for env {self.env}, which has {kind}; got {getattr(self, name)!r}"
+                )
+        if self.parameters == "shared":
+            if not self.is_team:
+                raise ValueError(f"parameters must be separate for env {self.env}, which has one agent; got 'shared'")
+            if self.pool is not None:
+                raise ValueError("pool must be left out where parameters are shared")
+            if self.algos is None or len({registry.canonical(algorithm) for algorithm in self.algos}) > 1:
+                raise ValueError(
+                    "algos must be the same one for every agent where parameters are shared, got "
+                    f"{', '.join(self.algos or TEAM)}"
                 )
         return self
 

@@ -18,6 +18,8 @@ from rich.table import Table
 
 import agents
 import rtb_envs
+from agents.self_play import Pool, SelfPlayTeam
+from agents.shared_team import SharedTeam
 from agents.team import Member, Team, TeamParams
 from rtb_envs.envs.retargeting import scripted_rivals
 from rtb_envs.envs.retargeting.params import SCRIPTED_RIVALS_AT_FULL_COMPLEXITY
@@ -49,7 +51,7 @@ class TeamTask:
         members = [Member(algo, _hyperparameters(settings, algo)) for algo in self._algos]
         rivals = scripted_rivals(len(market.agents) - 1)
         try:
-            self.learner = Team(market, members, [rivals] * len(market.agents))
+            self.learner = _team(settings, market, members, [rivals] * len(market.agents))
         except (ValueError, TypeError) as error:
             raise ConfigurationError(f"algos {', '.join(self._algos)}: {error}") from error
         self.title = f"{', '.join(self._algos)} on {settings.env}"
@@ -172,6 +174,14 @@ def curriculum_of(settings: Settings) -> Curriculum:
             stage = replace(stage, iterations=section.iterations, threshold=section.threshold)
         stages.append(stage)
     return Curriculum(market, tuple(stages), settings.iterations)
+
+
+def _team(settings: Settings, market: Any, members: list[Member], rules: list[Any]) -> Team:
+    if settings.parameters == "shared":
+        return SharedTeam(market, members[0], rules)
+    if settings.pool is not None:
+        return SelfPlayTeam(market, members, rules, Pool(**settings.pool.model_dump()))
+    return Team(market, members, rules)
 
 
 def _training(market: Any, joint: Any, complexity: float) -> TeamParams:

@@ -1,123 +1,106 @@
-"""One cell of the benchmark: a market at one budget, with every method in it."""
+"""A market of the benchmark at all its budgets, with every method in it."""
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from agents import registry
+from benchmarks.pacing.learning import train_and_judge
 from benchmarks.pacing.markets import Market
-from benchmarks.pacing.methods import LINEAR, Rule, Settings
-from benchmarks.pacing.playing import Floats, Played, Sizes, Table
-from rtb_envs import compile, metrics
-from training.updates import Updates, over_devices
+from benchmarks.pacing.methods import LINEAR, Rule
+from benchmarks.pacing.playing import Floats, Played, Sizes, Table, evaluation_lanes
+from rtb_envs import metrics
 
-TRAINING_SEED = 0
+Cell = dict[str, Any]
 
 
-def run_cell(
-    market: Market, budget_share: float, rules: Sequence[Rule], learners: Sequence[str], sizes: Sizes, iterations: int
-) -> dict[str, Any]:
-    """Figures of every method that plays in ``market``, as JSON values. ``rules`` begins with the linear one."""
-    kind = market.rule_actions
-    env, params = market.env(kind), market.params(kind, budget_share)
-    bidder = market.bidder(params)
-    table = Table(env, params, sizes, market.totals())
-    optimum = table.optimum(market.optimum)
-    has_curves = kind == "bid_curve"
-    distribution = env.market_distribution(params) if has_curves else None  # type: ignore[attr-defined]
-    target = getattr(bidder, "target_cost_per_action", None)
-    units = market.units()
-    methods: dict[str, dict[str, Any]] = {}
+def run_market(
+    market: Market,
+    shares: Sequence[float],
+    rules: Sequence[Rule],
+    learners: Sequence[str],
+    sizes: Sizes,
+    iterations: int,
+) -> list[Cell]:
+    """Figures of every method that plays in ``market``, a cell for each budget, as JSON values.
+
+    ``rules`` begins with the linear one.
+    """
+    begun = time.perf_counter()
+    env: Any = market.env(market.rule_actions)
+    table = Table(env, market.steps(), sizes, market.totals())
+    optima = _optima(market, shares, sizes)
+    distribution = env.market_distribution(env.default_params) if market.has_bid_curves else None
+    played = [rule for rule in rules if market.has_bid_curves or not rule.needs_bid_curves]
+    methods, worth = [], []
+    for share, optimum in zip(shares, optima, strict=True):
+        figures_of_rules, linear_value = _rules(market, market.params(share), table, played, distribution, optimum)
+        methods.append(figures_of_rules)
+        worth.append(linear_value)
+    for name in learners:
+        judged, trained_steps = train_and_judge(market, shares, worth, name, sizes, iterations)
+        for i, share in enumerate(shares):
+            methods[i][name] = {
+                "label": name.upper(),
+                "is_learner": True,
+                "settings": {"environment_steps": trained_steps},
+                **figures(judged[i], optima[i], market.bidder(market.params(share))),
+            }
+    seconds = time.perf_counter() - begun
+    return [
+        {
+            "market": market.name,
+            "title": market.title,
+            "budget_share": share,
+            "budget": market.budget(share),
+            "horizon": table.horizon,
+            "expected_auctions": market.auctions(),
+            "episodes": sizes.lanes,
+            "optimum_by_seed": optima[i].mean(axis=1).tolist(),
+            "methods": methods[i],
+            "seconds": seconds / len(shares),
+        }
+        for i, share in enumerate(shares)
+    ]
+
+
+def _rules(
+    market: Market, params: Any, table: Table, rules: Sequence[Rule], distribution: Any, optimum: Floats
+) -> tuple[dict[str, Cell], float]:
+    """The figures of every rule in the market ``params``, and the value of the best linear one in its tuning."""
+    bidder, units = market.bidder(params), market.units()
+    keeps_target = getattr(bidder, "target_cost_per_action", None) is not None
+    methods: dict[str, Cell] = {}
+    linear_value = 0.0
     for rule in rules:
-        if rule.needs_bid_curves and not has_curves:
-            continue
-        begun = time.perf_counter()
-        played, settings = _tuned(table, rule, distribution, units, keeps_target=target is not None)
+        points = rule.settings(units, keeps_target=keeps_target)
+        policies = [rule.policy(table.env, params, distribution, point) for point in points]
+        best = 0
+        if len(policies) > 1:
+            means = table.tuning_means(policies, params)
+            best = int(np.argmax(means))
         if rule is LINEAR:
-            units["linear"] = settings["multiplier"]
+            units["linear"], linear_value = points[best]["multiplier"], float(means[best])
         methods[rule.name] = {
             "label": rule.label,
             "is_learner": False,
-            "settings": settings,
-            "seconds": time.perf_counter() - begun,
-            **figures(played, optimum, bidder),
+            "settings": points[best],
+            **figures(table.evaluate_rule(policies[best], params), optimum, bidder),
         }
-    for name in learners:
-        begun = time.perf_counter()
-        played, steps = _trained(market, budget_share, name, sizes, iterations)
-        methods[name] = {
-            "label": name.upper(),
-            "is_learner": True,
-            "settings": {"environment_steps": steps},
-            "seconds": time.perf_counter() - begun,
-            **figures(played, optimum, bidder),
-        }
-    return {
-        "market": market.name,
-        "title": market.title,
-        "budget_share": budget_share,
-        "budget": float(bidder.initial_budget),
-        "horizon": table.horizon,
-        "optimum_by_seed": optimum.mean(axis=1).tolist(),
-        "methods": methods,
-    }
+    return methods, linear_value
 
 
-def _tuned(
-    table: Table, rule: Rule, distribution: Any, units: dict[str, float], *, keeps_target: bool
-) -> tuple[Played, Settings]:
-    """The held-out episodes of the settings that were best in the tuning episodes."""
-    points = rule.settings(units, keeps_target=keeps_target)
-    policies = [rule.policy(table.env, table.params, distribution, point) for point in points]
-    if len(policies) == 1:
-        return table.evaluate(policies[0]), points[0]
-    best = int(np.argmax(table.tuning_means(policies)))
-    return table.evaluate_rule(policies[best]), points[best]
-
-
-def _trained(market: Market, budget_share: float, name: str, sizes: Sizes, iterations: int) -> tuple[Played, int]:
-    """The held-out episodes of a learner trained in this market at this budget, and the steps it was trained for."""
-    kind = market.learner_actions[name]
-    env, params = market.env(kind), market.params(kind, budget_share)
-    training = _training(name, env, repr(env.action_space(params)), iterations)
-    state = training.updates.run(training.begin(TRAINING_SEED, params), params, iterations, enters_stage=False)[0]
-    learner = training.learner
-    played = Table(env, params, sizes, market.totals()).evaluate(learner.policy(state))
-    return played, iterations * learner.steps_per_update
-
-
-class _Training:
-    """A learner and its compiled updates, which serve every market and budget of one program."""
-
-    def __init__(self, name: str, env: Any, iterations: int) -> None:
-        self.learner = registry.make_learner(name, env, **_hyperparameters(name, iterations))
-        self.updates = Updates(self.learner, iterations)
-        self._init = compile.jit(self.learner.init, static_argnums=0)
-        self._is_compiled = False
-
-    def begin(self, seed: int, params: Any) -> Any:
-        """The state before the first update in the market ``params``; the updates are ready to run then."""
-        state = over_devices(self._init(seed, params))
-        if not self._is_compiled:
-            self.updates.compile(state, params)
-            self._is_compiled = True
-        return state
-
-
-@functools.lru_cache(maxsize=2)
-def _training(name: str, env: Any, action_space: str, iterations: int) -> _Training:
-    """Environments are equal where their programs are; learners read the bounds of actions too."""
-    return _Training(name, env, iterations)
-
-
-def _hyperparameters(name: str, iterations: int) -> dict[str, Any]:
-    """What follows from so short a training: learning rate and exploration end with it."""
-    return {"ppo": {"annealing_updates": iterations}, "dqn": {"exploration_updates": max(iterations // 2, 1)}}[name]
+def _optima(market: Market, shares: Sequence[float], sizes: Sizes) -> list[Floats]:
+    """R* of the held-out episodes at each budget [seeds, episodes]."""
+    keys = jax.vmap(jax.random.fold_in, (0, None))(evaluation_lanes(sizes), 0)
+    budgets = jnp.asarray([market.budget(share) for share in shares], jnp.float32)
+    found = np.asarray(market.optimum(keys, market.params(shares[0]), budgets), np.float64)
+    return list(found.T.reshape(len(shares), sizes.seeds, sizes.episodes))
 
 
 def figures(played: Played, optimum: Floats, bidder: Any) -> dict[str, list[float]]:

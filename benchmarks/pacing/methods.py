@@ -75,7 +75,26 @@ RULES: tuple[Rule, ...] = (
     Rule("mcpc", "max eCPC", knows_distribution=True, needs_bid_curves=True),
     Rule("ortb1", "ORTB1", knows_distribution=True, needs_bid_curves=True),
     Rule("ortb2", "ORTB2", knows_distribution=True, needs_bid_curves=True),
-    Rule("rlb", "RLB", knows_distribution=True, needs_bid_curves=True),
+    Rule("rlb", "RLB", {"num_points": (129,)}, knows_distribution=True, needs_bid_curves=True),
+    Rule("truthful", "truthful", needs_bid_curves=True),
+    Rule(
+        "bid_shading",
+        "bid shading",
+        {"value_multiplier": np.geomspace(0.5, 64, MOST_SETTINGS).tolist()},
+        knows_distribution=True,
+        needs_bid_curves=True,
+    ),
+    Rule(
+        "dual_ogd",
+        "DualOGD",
+        {
+            "value_multiplier": (1.5, 2.0, 4.0, 8.0, 16.0),
+            "initial_dual": (0.5, 1.0, 2.0, 4.0, 8.0),
+            "step_size": (0.03, 0.1, 0.3, 1.0, 3.0),
+        },
+        knows_distribution=True,
+        needs_bid_curves=True,
+    ),
     Rule(
         "throttling",
         "throttling",

@@ -1,9 +1,9 @@
-"""Episodes of the benchmark: the same lanes for every method, all of them in one compiled call."""
+"""Episodes of the benchmark: the same lanes for every method, stepped by one program that all methods share."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from rtb_envs import compile
+from rtb_envs import compile, core
 from rtb_envs.core import Environment
 from rtb_envs.policies.policy import Policy
-from rtb_envs.random import EVALUATE, TUNE, lane_keys
-from training.evaluation import play_episodes
+from rtb_envs.random import EVALUATE, TUNE, Stream, lane_keys
+from rtb_envs.rollouts.chunk import POLICY_SITE
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -48,62 +48,114 @@ class Played:
 
 
 class Table:
-    """Where the benchmark plays: an environment and its parameters, with the lanes of evaluation and tuning."""
+    """Where the benchmark plays: an environment, with the lanes of evaluation and tuning.
 
-    def __init__(self, env: Environment[Any, Any, Any], params: Any, sizes: Sizes, totals: tuple[str, str]) -> None:
+    Steps are separate calls: the market's step, by far the largest program, is then compiled once for all rules, and
+    once for all markets and budgets that differ in numbers only.
+    """
+
+    def __init__(self, env: Environment[Any, Any, Any], horizon: int, sizes: Sizes, totals: tuple[str, str]) -> None:
         """``totals`` names the entries of info that total an episode's value, and its actions as they happened."""
-        self.env, self.params, self.sizes = env, params, sizes
-        self.horizon = int(params.horizon)
+        self.env, self.horizon, self.sizes = env, horizon, sizes
         self._value, self._action = totals
-        self._keys = jnp.concatenate([lane_keys(seed, EVALUATE, sizes.episodes) for seed in range(sizes.seeds)])
+        self._keys = evaluation_lanes(sizes)
 
-    def evaluate(self, policy: Policy) -> Played:
-        """The held-out episodes of one policy."""
-        return self._played(_compiled(self.env, self.horizon, False)(policy, self._keys, self.params))
+    def evaluate(self, policy: Policy, params: Any) -> Played:
+        """The held-out episodes of one policy in the market ``params``."""
+        return self._played(self._play(policy, None, self._keys, params))
 
-    def evaluate_rule(self, rule: Policy) -> Played:
+    def evaluate_rule(self, rule: Policy, params: Any) -> Played:
         """The same by the program that tunes the rule, so that it is compiled once."""
-        lanes = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (self.sizes.lanes, *jnp.shape(leaf))), rule)
-        return self._played(_compiled(self.env, self.horizon, True)(lanes, self._keys, self.params))
+        return self._played(self._play(_repeated([rule], self.sizes.lanes), 0, self._keys, params))
 
-    def tuning_means(self, rules: Sequence[Policy]) -> Floats:
+    def tuning_means(self, rules: Sequence[Policy], params: Any) -> Floats:
         """The mean value of each rule (of one kind, in different settings) over the tuning episodes."""
         lanes, episodes = self.sizes.lanes, self.sizes.tuning_episodes
         keys = jnp.tile(lane_keys(0, TUNE, episodes), len(rules))
-        stacked = jax.tree.map(lambda *leaves: jnp.repeat(jnp.stack(leaves), episodes, axis=0), *rules)
+        policies = _repeated(rules, episodes)
         total = len(rules) * episodes
         values = []
         for first in range(0, total, lanes):
             # The last call is filled up with lanes that do not count.
             chosen = np.minimum(np.arange(first, first + lanes), total - 1)
-            part = jax.tree.map(lambda leaf: leaf[chosen], stacked)  # noqa: B023
-            steps = _compiled(self.env, self.horizon, True)(part, keys[chosen], self.params)
-            values.append(np.asarray(steps[self._value], np.float64)[:, -1])
+            part = jax.tree.map(lambda leaf: leaf[chosen], policies)  # noqa: B023
+            values.append(self._play(part, 0, keys[chosen], params)[self._value])
         return np.concatenate(values)[:total].reshape(len(rules), episodes).mean(axis=1)
 
-    def optimum(self, find: Callable[[Any, Array], Array]) -> Floats:
-        """R* of each held-out episode [seeds, episodes], as ``find`` has it for the parameters and episodes' keys."""
-        keys = jax.vmap(jax.random.fold_in, (0, None))(self._keys, 0)
-        shape = (self.sizes.seeds, self.sizes.episodes)
-        return np.asarray(_compiled_optimum(find)(self.params, keys), np.float64).reshape(shape)
+    def _play(self, policy: Policy, policy_axis: int | None, keys: Array, params: Any) -> dict[str, Floats]:
+        """Totals of the lanes' episode 0 [lanes], and "cost", the money of each step [lanes, steps].
 
-    def _played(self, steps: dict[str, Array]) -> Played:
-        shape = (self.sizes.seeds, self.sizes.episodes)
-        host = {
-            name: np.asarray(steps[name], np.float64)
-            for name in {self._value, self._action, "episode_search_volume", "cost"}
+        ``policy_axis=0`` gives every lane its own settings of the policy.
+        """
+        start, step, act = _start(self.env), _step(self.env), _act(policy_axis)
+        lanes = start(keys, params)
+        stream, memory = _begin(policy_axis)(policy, keys, params)
+        costs = []
+        for t in range(self.horizon):
+            action, memory = act(policy, stream, jnp.int32(t), memory, lanes.observation)
+            lanes, told = step(lanes, action, params)
+            costs.append(told["cost"])
+        if not np.asarray(lanes.over).all():
+            raise ValueError(f"horizon must be the length of every episode, got {self.horizon}")
+        totals = {
+            name: np.asarray(told[name], np.float64) for name in {self._value, self._action, "episode_search_volume"}
         }
-        last = {name: array[:, -1].reshape(shape) for name, array in host.items()}
-        spend = host["cost"].reshape(*shape, self.horizon)
-        return Played(last[self._value], last[self._action], last["episode_search_volume"], spend)
+        return {**totals, "cost": np.stack(costs, axis=1).astype(np.float64)}
+
+    def _played(self, brought: dict[str, Floats]) -> Played:
+        shape = (self.sizes.seeds, self.sizes.episodes)
+        value, actions, auctions = (
+            brought[name].reshape(shape) for name in (self._value, self._action, "episode_search_volume")
+        )
+        return Played(value, actions, auctions, brought["cost"].reshape(*shape, self.horizon))
 
 
-@functools.lru_cache(maxsize=64)
-def _compiled(env: Environment[Any, Any, Any], horizon: int, one_rule_a_lane: bool) -> Any:
-    axis = 0 if one_rule_a_lane else None
-    return compile.jit(lambda policy, keys, params: play_episodes(env, policy, keys, params, horizon, axis))
+def evaluation_lanes(sizes: Sizes) -> Array:
+    """Keys of the held-out lanes, seeds one after another."""
+    return jnp.concatenate([lane_keys(seed, EVALUATE, sizes.episodes) for seed in range(sizes.seeds)])
 
 
-@functools.lru_cache(maxsize=64)
-def _compiled_optimum(find: Callable[[Any, Array], Array]) -> Any:
-    return compile.jit(find)
+def _repeated(rules: Sequence[Policy], times: int) -> Policy:
+    """Rules of one kind as one policy for many lanes, each for ``times`` lanes."""
+    repeated: Policy = jax.tree.map(lambda *leaves: jnp.repeat(jnp.stack(leaves), times, axis=0), *rules)
+    return repeated
+
+
+@functools.lru_cache(maxsize=32)
+def _start(env: Environment[Any, Any, Any]) -> Any:
+    return compile.jit(lambda keys, params: core.start_batch(env, keys, params))
+
+
+@functools.lru_cache(maxsize=32)
+def _step(env: Environment[Any, Any, Any]) -> Any:
+    """(lanes, action, params) -> the lanes after a step, and what info tells of money and totals."""
+
+    def step(lanes: core.Lanes[Any], action: Array, params: Any) -> tuple[core.Lanes[Any], dict[str, Array]]:
+        lanes, outcome = core.step_batch(env, lanes, action, params)
+        told = {name: x for name, x in outcome.info.items() if name == "cost" or name.startswith("episode_")}
+        return lanes, told
+
+    return compile.jit(step)
+
+
+@functools.lru_cache(maxsize=2)
+def _begin(policy_axis: int | None) -> Any:
+    """(policy, lane keys, params) -> the policies' streams and the memories that begin an episode."""
+
+    def begin(policy: Policy, keys: Array, params: Any) -> tuple[Stream, Any]:
+        memory = jax.vmap(lambda _, policy: policy.init(params), (0, policy_axis))(keys, policy)
+        return Stream.from_key(keys).site(POLICY_SITE), memory
+
+    return compile.jit(begin)
+
+
+@functools.lru_cache(maxsize=2)
+def _act(policy_axis: int | None) -> Any:
+    """(policy, streams, t, memories, observations) -> actions and memories."""
+
+    def act(policy: Policy, stream: Stream, t: Array, memory: Any, observation: Array) -> tuple[Array, Any]:
+        one = jax.vmap(lambda policy, *seen: policy.act(*seen), (policy_axis, 0, 0, 0))
+        action, memory = one(policy, stream.step(t), memory, observation)
+        return action, memory
+
+    return compile.jit(act)

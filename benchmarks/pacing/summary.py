@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.pacing import orderings
 from rtb_envs.metrics import stratified_interquartile_mean
 
 Cell = dict[str, Any]
@@ -33,9 +34,30 @@ def summarize(cells: Sequence[Cell]) -> dict[str, Any]:
     return {
         "tasks": len(cells),
         "markets": list(dict.fromkeys((cell["market"], cell["title"]) for cell in cells)),
+        "sizes": _sizes(cells),
         "budget_shares": sorted({cell["budget_share"] for cell in cells}, reverse=True),
         "methods": {name: methods[name] for name in order},
+        "orderings": orderings.compare(cells),
     }
+
+
+def _sizes(cells: Sequence[Cell]) -> dict[str, Any]:
+    """How large each market is, by its name, from its cells, whose largest budget is first."""
+    sizes: dict[str, Any] = {}
+    for cell in cells:
+        optimum = float(np.mean(cell["optimum_by_seed"]))
+        size = sizes.setdefault(
+            cell["market"],
+            {
+                "steps": cell["horizon"],
+                "auctions": cell["expected_auctions"],
+                "episodes": cell["episodes"],
+                "largest_budget": cell["budget"],
+                "largest_optimum": optimum,
+            },
+        )
+        size |= {"smallest_budget": cell["budget"], "smallest_optimum": optimum}
+    return sizes
 
 
 def _method(name: str, cells: Sequence[Cell]) -> dict[str, Any]:

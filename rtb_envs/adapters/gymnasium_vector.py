@@ -113,6 +113,13 @@ class GymVectorEnv(VectorEnv[Any, Any, Any]):
 
         Raises as ``GymEnv.step``; an invalid action in one lane is refused for all.
         """
+        waiting = self._over
+        step = self.advance(actions)
+        reward = step.reward if self._output == "jax" else step.reward.astype(np.float64)
+        return step.observation, reward, step.terminated, step.truncated, self._infos(step, waiting)
+
+    def advance(self, actions: Any) -> Step:
+        """One step of every lane as compiled code returns it, which other adapters give their own form; as ``step``."""
         if not self._driver.started:
             raise ResetNeeded(NEEDS_RESET)
         waiting = self._over
@@ -124,8 +131,7 @@ class GymVectorEnv(VectorEnv[Any, Any, Any]):
         self._over = step.over
         if self._recorders:
             self._record(step, np.asarray(waiting))
-        reward = step.reward if self._output == "jax" else step.reward.astype(np.float64)
-        return step.observation, reward, step.terminated, step.truncated, self._infos(step, waiting)
+        return step
 
     def render(self) -> Any:
         """A tuple with each lane's episode so far, as ``GymEnv.render`` shows it; None without a render mode."""

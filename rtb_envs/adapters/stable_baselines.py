@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
@@ -15,6 +16,8 @@ from rtb_envs import validation
 from rtb_envs.adapters.driver import MAX_SEED
 from rtb_envs.adapters.gymnasium import drawn_seed
 from rtb_envs.adapters.gymnasium_vector import GymVectorEnv
+from rtb_envs.adapters.lane_infos import LaneInfos
+from rtb_envs.adapters.programs import Step
 from rtb_envs.core import Environment
 from rtb_envs.render import RenderMode
 
@@ -25,7 +28,6 @@ except ImportError as error:
     raise ImportError("this adapter needs Stable-Baselines3: install the extra rtb-envs[sb3]") from error
 
 Indices = int | Iterable[int] | None
-Infos = list[dict[str, Any]]
 
 
 class SB3VecEnv(VecEnv):
@@ -34,7 +36,8 @@ class SB3VecEnv(VecEnv):
     ``core``, ``params``, ``options`` and ``max_episode_steps`` are as in ``GymVectorEnv``; lane i with the seed s is
     ``gymnasium.make`` with the seed s + i. A lane that ends begins its next episode in the same step.
 
-    Infos are filled for finished lanes only, with the last step's info of the core and
+    Infos are dictionaries made when looked at (``LaneInfos``), filled for finished lanes only, with the core's info of
+    the last step and
 
     - ``terminal_observation``: the last observation of the episode;
     - ``TimeLimit.truncated``: whether the episode was cut off, so that its value goes on;
@@ -100,36 +103,19 @@ class SB3VecEnv(VecEnv):
     def step_async(self, actions: npt.NDArray[Any]) -> None:
         self._actions = actions
 
-    def step_wait(self) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_], Infos]:
+    def step_wait(self) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_], Any]:
         """Observations, rewards, whether each lane is over, and infos; raises as ``GymVectorEnv.step``."""
-        observation, reward, terminated, truncated, info = self._envs.step(self._actions)
-        over = terminated | truncated
-        self._episode_return += reward
+        step = self._envs.advance(self._actions)
+        self._episode_return += step.reward
         self._episode_length += 1
-        # One dictionary for each lane, as callers may write into theirs.
-        infos: Infos = [{} for _ in range(self.num_envs)]
-        if over.any():
-            self._fill(infos, np.flatnonzero(over), truncated & ~terminated, info)
-            self._episode_return[over] = 0
-            self._episode_length[over] = 0
-        return observation, reward.astype(np.float32), over, infos
-
-    def _fill(
-        self, infos: Infos, lanes: npt.NDArray[np.intp], cut_off: npt.NDArray[np.bool_], info: dict[str, Any]
-    ) -> None:
-        """Write the infos of the finished ``lanes``."""
-        seconds = round(time.time() - self._began, 6)
-        totals = zip(self._episode_return[lanes].tolist(), self._episode_length[lanes].tolist(), strict=True)
-        final = info["final_info"]
-        # Columns become rows at once: ten times faster than indexing each entry.
-        columns: dict[str, list[Any]] = {
-            **{name: _rows(final[name][lanes]) for name in final if f"_{name}" in final},
-            "terminal_observation": info["final_obs"][lanes].tolist(),
-            "TimeLimit.truncated": cut_off[lanes].tolist(),
-            "episode": [{"r": total, "l": length, "t": seconds} for total, length in totals],
-        }
-        for lane, row in zip(lanes.tolist(), zip(*columns.values(), strict=True), strict=True):
-            infos[lane] = dict(zip(columns, row, strict=True))
+        infos = LaneInfos(self.num_envs)
+        if step.over.any():
+            lanes = np.flatnonzero(step.over)
+            totals = self._episode_return[lanes], self._episode_length[lanes], round(time.time() - self._began, 6)
+            infos = LaneInfos(self.num_envs, functools.partial(_told, step, lanes, *totals))
+            self._episode_return[lanes] = 0
+            self._episode_length[lanes] = 0
+        return step.observation, step.reward.astype(np.float32), step.over, infos
 
     def close(self) -> None:
         self._envs.close()
@@ -170,6 +156,27 @@ class SB3VecEnv(VecEnv):
         return [range(self.num_envs)[lane] for lane in self._get_indices(indices)]
 
 
-def _rows(values: npt.NDArray[Any]) -> list[Any]:
+def _told(
+    step: Step,
+    lanes: npt.NDArray[np.intp],
+    total: npt.NDArray[np.float64],
+    length: npt.NDArray[np.int64],
+    seconds: float,
+) -> dict[int, dict[str, Any]]:
+    """The infos of the ``lanes`` whose episodes a step has ended."""
+    cut_off = step.truncated & ~step.terminated
+    episodes = zip(total.tolist(), length.tolist(), strict=True)
+    # Columns become rows at once: ten times faster than indexing each entry.
+    columns: dict[str, list[Any]] = {
+        **{name: _entries(values[lanes]) for name, values in step.info.items()},
+        "terminal_observation": list(step.final_observation[lanes]),
+        "TimeLimit.truncated": cut_off[lanes].tolist(),
+        "episode": [{"r": its_total, "l": its_length, "t": seconds} for its_total, its_length in episodes],
+    }
+    rows = zip(*columns.values(), strict=True)
+    return {lane: dict(zip(columns, row, strict=True)) for lane, row in zip(lanes.tolist(), rows, strict=True)}
+
+
+def _entries(values: npt.NDArray[Any]) -> list[Any]:
     """Python numbers, or arrays where an entry is one."""
     return values.tolist() if values.ndim == 1 else list(values)

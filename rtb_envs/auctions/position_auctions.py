@@ -1,8 +1,8 @@
 """Auctions of several slots at once: generalised second price, VCG, first price and hybrid; bids ranked by eCPM.
 
-Arrays lead with the bidder or the slot axis: bids [bidders, *batch], outcomes [slots, *batch], slot 0 the best. Prices
-and bids share one money unit, and both are for one unit of what is bid for: with a click probability as quality a bid
-is for a click, and a slot's expected payment is exposure times quality times price.
+Arrays lead with the bidder or the slot axis: bids ``[bidders, *batch]``, outcomes ``[slots, *batch]``, slot 0 the best.
+Prices and bids share one money unit, and both are for one unit of what is bid for: with a click probability as quality
+a bid is for a click, and a slot's expected payment is exposure times quality times price.
 """
 
 from __future__ import annotations

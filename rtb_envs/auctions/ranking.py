@@ -1,7 +1,7 @@
 """Who takes part in an auction and in which order: scores, ties, the best few of many bidders.
 
-Arrays lead with the bidder axis, [bidders, *batch]: on a CPU a running fold over it, one whole batch for each bidder,
-is many times faster than ``top_k`` or ``sort`` of each auction.
+Arrays lead with the bidder axis, ``[bidders, *batch]``: on a CPU a running fold over it, one whole batch for each
+bidder, is many times faster than ``top_k`` or ``sort`` of each auction.
 """
 
 from __future__ import annotations

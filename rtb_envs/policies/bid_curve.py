@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from rtb_envs import validation
 from rtb_envs.policies.market_distribution import MarketDistribution
-from rtb_envs.policies.policy import BidCurveParams, ObservationKeys, bid_curve_action
+from rtb_envs.policies.policy import BidCurveParams, ObservationKeys, bid_curve_action, check_multipliers
 from rtb_envs.random import Stream
 
 LARGEST_SETTING = 1e9
@@ -33,8 +33,9 @@ class BidCurveEnvironment(Protocol):
 
 
 def curve_params(env: BidCurveEnvironment, params: BidCurveParams | None) -> BidCurveParams:
-    """``params``, or the environment's own; ValueError unless its actions are bid curves."""
+    """``params``, or the environment's own; TypeError without bid multipliers, ValueError without bid curves."""
     chosen: BidCurveParams = env.default_params if params is None else params
+    check_multipliers(chosen)
     if getattr(chosen, "bid_curve_knots", None) is None:
         raise ValueError('action_kind must be "bid_curve" for a rule that acts by a bid curve')
     return chosen

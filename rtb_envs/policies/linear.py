@@ -19,7 +19,7 @@ class Linear:
     """Bid = ``multiplier`` times the predicted value: the linear bidding of Perlich et al. (KDD 2012).
 
     The environment multiplies the action with the predicted value of each impression, so the rule is one number, which
-    ``rtb_envs.tuning.tune`` finds by grid search.
+    ``rtb_envs.rollouts.tune`` finds by grid search.
     """
 
     multiplier: Array

@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from rtb_envs.policies.cost_target import CostTargetRule, allowed_cost, target_setting
 from rtb_envs.policies.pacing import Market, PacingView, Progress, SpendPlan, multiplier_setting, setting
+from rtb_envs.policies.pid import control_signal
 from rtb_envs.policies.policy import BiddingEnvironment, BiddingParams, Policy, suited
 
 LARGEST_DUAL = 1e3
@@ -27,6 +28,20 @@ class MultivariablePIDMemory(NamedTuple):
     error_sum: Float[Array, "2"]
 
 
+def relative_errors(market: Market, seen: Progress, actions: Float[Array, ""]) -> Float[Array, "2"]:
+    """Of the budget and of the cost after ``actions`` so far, each within +-1 and positive where less is spent.
+
+    The budget's is (spending that the rest of the plan gives the last step - what it spent) / (budget / horizon), the
+    cost's (allowed - spent) / max(allowed, spent) so far, with allowed = target cost * actions.
+    """
+    share_of_rest = seen.planned_spend / jnp.maximum(seen.planned_budget + seen.planned_spend, 1e-6)
+    wanted = (seen.remaining_budget + seen.spend) * share_of_rest
+    spent = market.budget - seen.remaining_budget
+    allowed = allowed_cost(market, actions, spent)
+    cost_error = (allowed - spent) / jnp.maximum(jnp.maximum(allowed, spent), 1e-6)
+    return jnp.stack([jnp.clip((wanted - seen.spend) / market.mean_spend, -1, 1), cost_error])
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class MultivariablePID(CostTargetRule[MultivariablePIDMemory]):
@@ -39,10 +54,8 @@ class MultivariablePID(CostTargetRule[MultivariablePIDMemory]):
 
     Each step p and q are p0 exp(-u'), q0 exp(-u''): u = Kp e + Ki sum(e) + Kd (e - e before) for both errors, mixed by
     u' = w u_budget + (1 - w) u_cost and u'' = (1 - w') u_budget + w' u_cost, with w = ``budget_weight`` and
-    w' = ``cost_weight``. The budget's error is (spending that the rest of the plan gives the last step - what it
-    spent) / (budget / horizon) within +-1, the cost's (allowed - spent) / max(allowed, spent) so far, with allowed =
-    C * actions. Both are relative, so one set of gains serves both loops; the source has two. p0 and q0 are the
-    hindsight duals where known. Without a target q is 0.
+    w' = ``cost_weight``. The errors are ``relative_errors``, so one set of gains serves both loops; the source has two.
+    p0 and q0 are the hindsight duals where known. Without a target q is 0.
     """
 
     value_multiplier: Float[Array, ""]
@@ -95,18 +108,11 @@ class MultivariablePID(CostTargetRule[MultivariablePIDMemory]):
     def next_multiplier(
         self, market: Market, seen: Progress, memory: MultivariablePIDMemory
     ) -> tuple[Array, MultivariablePIDMemory]:
-        actions, spent = memory.actions + seen.reward, market.budget - seen.remaining_budget
-        share_of_rest = seen.planned_spend / jnp.maximum(seen.planned_budget + seen.planned_spend, 1e-6)
-        wanted = (seen.remaining_budget + seen.spend) * share_of_rest
-        allowed = allowed_cost(market, actions, spent)
-        cost_error = (allowed - spent) / jnp.maximum(jnp.maximum(allowed, spent), 1e-6)
-        error = jnp.stack([jnp.clip((wanted - seen.spend) / market.mean_spend, -1, 1), cost_error])
+        actions = memory.actions + seen.reward
+        error = relative_errors(market, seen, actions)
         error_sum = memory.error_sum + error
-        signal = (
-            self.proportional_gain * error
-            + self.integral_gain * error_sum
-            + self.derivative_gain * (error - memory.error)
-        )
+        gains = self.proportional_gain, self.integral_gain, self.derivative_gain
+        signal = control_signal(gains, error, error_sum, memory.error)
         mixed = jnp.clip((self.mixing * signal).sum(axis=1), -LARGEST_SIGNAL, LARGEST_SIGNAL)
         p, q = self.initial_duals * jnp.exp(-mixed)
         q = jnp.where(jnp.isfinite(market.target_cost_per_action), q, 0.0)

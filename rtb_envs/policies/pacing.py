@@ -12,7 +12,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from rtb_envs import validation
-from rtb_envs.policies.policy import BiddingEnvironment, BiddingParams
+from rtb_envs.policies.policy import BiddingEnvironment, BiddingParams, check_multipliers
 from rtb_envs.random import Stream
 
 SpendPlan = Literal["even", "traffic"]
@@ -78,8 +78,10 @@ class PacingView:
     def for_env(cls, env: BiddingEnvironment, plan: SpendPlan, *, reads_reward: bool = False) -> PacingView:
         """Find the entries by their names: "timestep", "remaining_budget" and, if it is read, "reward".
 
-        Raises ValueError for another ``plan`` or for an environment that does not show these entries.
+        Raises ValueError for another ``plan`` or for an environment that does not show these entries, TypeError for
+        one without bid multipliers.
         """
+        check_multipliers(env.default_params)
         validation.choice("plan", plan, SPEND_PLANS)
         keys = env.config.observation_keys
         for key in ("timestep", "remaining_budget", *(("reward",) if reads_reward else ())):

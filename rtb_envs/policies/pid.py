@@ -17,6 +17,12 @@ LARGEST_ERROR = 1.0
 """The error is cut off here: near the end of an episode any rest of the budget is many times the planned one."""
 
 
+def control_signal(gains: tuple[Array, Array, Array], error: Array, error_sum: Array, error_before: Array) -> Array:
+    """Kp e + Ki sum(e) + Kd (e - e before) with ``gains`` = (Kp, Ki, Kd): what every PID controller here acts by."""
+    proportional, integral, derivative = gains
+    return proportional * error + integral * error_sum + derivative * (error - error_before)
+
+
 class PIDMemory(NamedTuple):
     """Memory of the controller within an episode."""
 
@@ -71,9 +77,6 @@ class PID(PacingRule[PIDMemory]):
         # A market without traffic to the end plans nothing for it: less than one unit of money is no plan to follow.
         error = jnp.clip(seen.remaining_budget / jnp.maximum(seen.planned_budget, 1.0) - 1, -1, LARGEST_ERROR)
         error_sum = memory.error_sum + error
-        signal = (
-            self.proportional_gain * error
-            + self.integral_gain * error_sum
-            + self.derivative_gain * (error - memory.error)
-        )
+        gains = self.proportional_gain, self.integral_gain, self.derivative_gain
+        signal = control_signal(gains, error, error_sum, memory.error)
         return self.base_multiplier * jnp.exp(signal), PIDMemory(error, error_sum)

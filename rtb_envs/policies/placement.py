@@ -48,6 +48,14 @@ class Scales(NamedTuple):
         return cls(params.horizon.astype(float), params.numbers.pressure_scale, params.max_ecpm)
 
 
+def _most_slots(env: PlacementEnvironment) -> int:
+    """Slots that can be opened in one event; TypeError for what is no market of ad slots."""
+    most: int | None = getattr(getattr(env, "config", None), "max_slots", None)
+    if most is None:
+        raise validation.wrong_type("env", "a market of ad slots, such as AdPlacement-v0", env)
+    return most
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class FixedPlacement:
@@ -60,8 +68,9 @@ class FixedPlacement:
     def for_env(
         cls, env: PlacementEnvironment, params: Any = None, *, slots_per_open: int = 1, every_n_events: int = 1
     ) -> FixedPlacement:
-        """Raises TypeError or ValueError unless slots are in [0, max_slots] and events in [1, 100000]."""
-        slots = validation.integer("slots_per_open", slots_per_open, 0, env.config.max_slots)
+        """Raises TypeError or ValueError unless slots are in [0, max_slots] and events in [1, 100000], TypeError for an
+        environment without ad slots, as all rules here do."""
+        slots = validation.integer("slots_per_open", slots_per_open, 0, _most_slots(env))
         events = validation.integer("every_n_events", every_n_events, 1, 100_000)
         return cls(jnp.int32(slots), jnp.int32(events))
 
@@ -100,7 +109,7 @@ class ThresholdPlacement:
 
         Raises TypeError or ValueError for values out of range; thresholds are in [0, 1e6].
         """
-        most = env.config.max_slots
+        most = _most_slots(env)
         slots = most if max_slots is None else validation.integer("max_slots", max_slots, 0, most)
         share = (0.0 if env.config.market == "classic" else 0.05) if exploration is None else exploration
         return cls(
@@ -145,7 +154,7 @@ class UtilityPlacement:
         max_slots: int | None = None,
     ) -> UtilityPlacement:
         """``max_slots``: None is the market's. Raises TypeError or ValueError unless lambda is in [0, 1e6]."""
-        most = env.config.max_slots
+        most = _most_slots(env)
         slots = most if max_slots is None else validation.integer("max_slots", max_slots, 0, most)
         weight = validation.number("annoyance_weight", annoyance_weight, 0, 1e6)
         market = validation.choice("market", env.config.market, MARKETS)

@@ -140,8 +140,19 @@ class StraightCurve:
         return bid_curve_action(multiplier.reshape(()) * unit_bids, largest_bid), (memory, unit_bids, largest_bid)
 
 
+def check_multipliers(params: Any) -> None:
+    """Raise TypeError unless ``params`` are those of a market in which actions are, or can express, bid multipliers."""
+    if not hasattr(params, "multiplier_high") or not hasattr(params, "action_meanings"):
+        allowed = "a market of bid multipliers, such as AdAuction-v0 or AutoBidding-v0"
+        raise TypeError(f"env must be {allowed}, got one whose parameters are {type(params).__name__}")
+
+
 def suited(rule: Policy, params: BiddingParams) -> Policy:
-    """``rule``, which chooses a multiplier float32[1], in the form that the actions of ``params`` ask for."""
+    """``rule``, which chooses a multiplier float32[1], in the form that the actions of ``params`` ask for.
+
+    Raises TypeError where actions can express no multiplier.
+    """
+    check_multipliers(params)
     if params.action_meanings is not None:
         return Discretized(rule)
     # A market need not know of bid curves.

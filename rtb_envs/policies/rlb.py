@@ -2,84 +2,23 @@
 
 from __future__ import annotations
 
-import functools
-import itertools
-import math
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from rtb_envs import validation
-from rtb_envs.compile import jit
 from rtb_envs.policies.bid_curve import BidCurveEnvironment, curve_params, expected_auctions, knots
 from rtb_envs.policies.market_distribution import MarketDistribution
 from rtb_envs.policies.pacing import PacingView
 from rtb_envs.policies.policy import BidCurveParams, bid_curve_action
+from rtb_envs.policies.value_of_budget import highest_acceptable_price, value_of_budget
 from rtb_envs.random import Stream
 
 RateModel = Literal["mean", "distribution"]
-MAX_UPDATES = 4096
-"""Of the value function within a step; where a step buys many times the budget, the budget's grid is made coarser."""
-_NUM_PRICES, _NUM_RATES = 48, 16
-_OUT_OF_REACH = -1e9
-
-
-def values_to_go(
-    price: Float[Array, "prices"],
-    probability: Float[Array, "prices"],
-    rate: Float[Array, "rates"],
-    auctions: Float[Array, "steps"],
-    spacing: ArrayLike,
-    num_points: int,
-    updates_per_step: int,
-) -> Float[Array, "steps points"]:
-    """V[t, j]: what the auctions of the steps t, t + 1, ... are worth with a budget of j * ``spacing``.
-
-    V(n, b) = V(n - 1, b) + E[max(0, rate + V(n - 1, b - price) - V(n - 1, b))], the optimality equation of Cai et al.
-    (WSDM 2017), over ``price`` (what a win costs) with its ``probability`` and over equally likely ``rate``; with the
-    mean rate alone it is theirs. V is linear between budgets. An update stands for auctions[t] / ``updates_per_step``
-    auctions: with one auction an update and prices on the grid the recursion is exact; else it is the explicit upwind
-    scheme for its limit of small prices, stable while an update spends less than ``spacing``.
-    """
-    position = jnp.arange(num_points)[:, None] - price / spacing
-    below = jnp.clip(jnp.floor(position), 0, num_points - 2).astype(jnp.int32)
-    weight = position - below
-
-    def update(_: int, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        value, auctions = carry
-        after = jnp.where(position < 0, _OUT_OF_REACH, value[below] * (1 - weight) + value[below + 1] * weight)
-        gain = jnp.maximum(rate[:, None, None] + (after - value[:, None]), 0).mean(axis=0)
-        return value + auctions * (gain @ probability), auctions
-
-    def step(value: Array, auctions: Array) -> tuple[Array, Array]:
-        value, _ = jax.lax.fori_loop(0, updates_per_step, update, (value, auctions / updates_per_step))
-        return value, value
-
-    _, values = jax.lax.scan(step, jnp.zeros(num_points), auctions, reverse=True)
-    return values
-
-
-def highest_acceptable_price(
-    value: Float[Array, "points"], spacing: ArrayLike, budget: ArrayLike, rate: Float[Array, "*batch"]
-) -> Float[Array, "*batch"]:
-    """The largest d <= ``budget`` with rate + V(budget - d) >= V(budget): the bid of Cai et al. (WSDM 2017).
-
-    ``value`` is V at the budgets 0, spacing, 2 * spacing, ..., not falling, linear between them.
-    """
-    position = jnp.clip(jnp.asarray(budget) / spacing, 0, value.shape[0] - 1)
-    below = jnp.minimum(position.astype(jnp.int32), value.shape[0] - 2)
-    least = value[below] + (position - below) * (value[below + 1] - value[below]) - rate
-    # The smallest budget whose value is at least that: within the segment that ends at the first such point.
-    end = jnp.clip(jnp.searchsorted(value, least, side="left"), 1, value.shape[0] - 1)
-    rise = value[end] - value[end - 1]
-    kept = end - 1 + jnp.clip((least - value[end - 1]) / jnp.where(rise > 0, rise, 1.0), 0, 1)
-    return jnp.maximum(position - kept, 0) * spacing
 
 
 class RLBCarry(NamedTuple):
@@ -126,18 +65,13 @@ class RLB:
         validation.choice("rate_model", rate_model, get_args(RateModel))
         validation.integer("num_points", num_points, 3, 10_000)
         distribution = env.market_distribution(params) if distribution is None else distribution
-        # Cheap prices singly, dear ones in groups: tight budgets buy the cheap ones.
-        price, probability = _groups(distribution.price, _NUM_PRICES, 2)
-        price = price * distribution.charge_rate
-        rate, _ = _groups(distribution.relative_rate, 1 if rate_model == "mean" else _NUM_RATES, 1)
-        auctions = expected_auctions(params)
-        # Budgets that the busiest step could buy the impressions of: what bounds the updates it needs.
-        busiest = float(jnp.max(auctions) * (price @ probability) / params.initial_budget)
-        num_points = max(min(num_points, int(MAX_UPDATES / max(busiest, 1e-9)) + 1), 3)
-        spacing = jnp.float32(params.initial_budget / (num_points - 1))
-        # A power of two, so that few programs serve all markets.
-        updates = min(2 ** math.ceil(math.log2(max(busiest * (num_points - 1), 1))), MAX_UPDATES)
-        value = _compiled_values()(price, probability, rate, auctions, spacing, num_points, updates)
+        value, spacing = value_of_budget(
+            distribution,
+            expected_auctions(params),
+            params.initial_budget,
+            spread_rates=rate_model == "distribution",
+            num_points=num_points,
+        )
         return cls(value, spacing, jnp.asarray(distribution.charge_rate), view)
 
     def init(self, params: BidCurveParams) -> RLBCarry:
@@ -148,15 +82,3 @@ class RLB:
         remaining = observation[self.view.remaining_budget]
         charge = highest_acceptable_price(self.value[t], self.spacing, remaining, carry.knots)
         return bid_curve_action(charge / self.charge_rate, carry.largest_bid), carry
-
-
-def _groups(values: Array, count: int, power: int) -> tuple[Array, Array]:
-    """Means and shares of at most ``count`` groups of neighbours, whose ends follow (i / count)**power."""
-    ends = np.unique(np.round(values.shape[0] * np.linspace(0, 1, count + 1) ** power).astype(int))
-    means = [values[low:high].mean() for low, high in itertools.pairwise(ends)]
-    return jnp.stack(means), jnp.asarray(np.diff(ends) / values.shape[0], jnp.float32)
-
-
-@functools.cache
-def _compiled_values() -> Any:
-    return jit(values_to_go, static_argnums=(5, 6))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
-from jaxtyping import Float, Int, Shaped, UInt32
+from jaxtyping import Bool, Float, Int, Shaped, UInt32
 
 
 def pick(table: Shaped[Array, "entries"] | Sequence[Array], index: Int[ArrayLike, "*batch"]) -> Shaped[Array, "*batch"]:
@@ -43,3 +43,15 @@ def once(whole: Int[Array, "*batch"]) -> Int[Array, "*batch"]:
     remainder they hold to be dear, and keep.
     """
     return lax.rem(whole, jnp.int32(2**31 - 1))
+
+
+def after(whole: Int[Array, "*batch"], other: Shaped[Array, "*batch"]) -> Int[Array, "*batch"]:
+    """``whole``, computed after ``other``, a number >= 0 that it does not depend on: compilers cannot know that."""
+    follows: Array = whole + (other < 0)
+    return follows
+
+
+def once_flags(*flags: Bool[Array, "*batch"]) -> tuple[Bool[Array, "*batch"], ...]:
+    """At most 30 flags of one shape computed once, as ``once``: side by side in one number."""
+    packed = once(sum((flag.astype(jnp.int32) << place for place, flag in enumerate(flags)), jnp.int32(0)))
+    return tuple((packed >> place) & 1 == 1 for place in range(len(flags)))

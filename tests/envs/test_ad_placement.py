@@ -90,10 +90,10 @@ def test_an_impression_pays_a_thousandth_of_its_price_in_whole_micro_dollars(gol
 
 @pytest.mark.parametrize(("product", "value"), [(0.25, 0.778801), (1.0, 0.367879), (3.0, 0.049787)])
 def test_fatigue_is_the_exponential_of_sensitivity_times_pressure(product, value):
-    params = CLASSIC.default_params.replace(fatigue_sensitivity=product)
+    params = CLASSIC.default_params.replace(fatigue_sensitivity=product / 2)
     state = CLASSIC.initial(recorded(), params)
-    # As many impressions as events: a pressure of 1.
-    episode = dataclasses.replace(state.episode, impressions=jnp.int32(10))
+    # Twice as many impressions as events: a pressure of 2.
+    episode = dataclasses.replace(state.episode, impressions=jnp.int32(20))
     state = dataclasses.replace(state, t=jnp.int32(10), episode=episode)
     assert float(terms(state, params, CLASSIC.config).fatigue) == pytest.approx(value, abs=1e-6)
 
@@ -339,3 +339,45 @@ def test_replaced_numbers_are_those_of_a_market_built_anew():
     replaced = REAL.default_params.replace(patience=3.0, floor_multiplier=2.0)
     for a, b in zip(jax.tree.leaves(built), jax.tree.leaves(replaced), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_the_classic_average_keeps_its_value_over_an_episode_of_thousands_of_dollars():
+    # 20,000 events sell 8 ads at 200 $ per mille each: 32,000 $, far beyond the micro-dollars that int32 holds.
+    advertiser = {"name": "a", "ctr": 0.02, "bid_cpm": 200.0}
+    slot_type = {"name": "s", "viewability": 1.0, "floor_cpm": 0.0}
+    env = make_ad_placement(
+        market="classic",
+        horizon=20_000,
+        max_slots=8,
+        pricing="first_price",
+        advertisers=[advertiser],
+        slot_types=[slot_type],
+    )
+    params = env.default_params
+    key = jax.random.key(0)
+
+    def step(state, _):
+        _, state, _, _, _, info = env.step_env(key, state, jnp.int32(8), params)
+        return state, info["rolling_ecpm"]
+
+    state, ecpm = jax.jit(lambda: jax.lax.scan(step, env.reset_env(key, params)[1], length=20_000))()
+    assert int(state.episode.dollars) == 32_000
+    np.testing.assert_allclose(ecpm, 200.0, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"max_ecpm": 1e-320}, r"max_ecpm must be a finite number in \[1e-06, 200\], got 1e-320"),
+        ({"arrival_rate": 1e-320}, "arrival_rate must be"),
+        ({"advertisers": [{"name": "a", "ctr": 0.1, "value_per_click": 1e-320}]}, r"advertisers\[0\]: value_per_click"),
+        ({"advertisers": [{"name": "a", "ctr": 0.1, "value_per_click": 1e39}]}, r"advertisers\[0\]: value_per_click"),
+        ({"advertisers": [{"name": "a", "ctr": 0.1, "bid_cpm": 1e-320}], "market": "classic"}, r"\[0\]: bid_cpm must"),
+        ({"slot_types": [{"name": "s", "viewability": 1, "floor_cpm": 1, "share": 1e-320}]}, r"\[0\]: share must be"),
+        ({"user_ctr_factor": [10**400]}, "user_ctr_factor must be"),
+        ({"advertisers": ({"name": name} for name in "ab")}, "advertisers must be a sequence of Advertisers"),
+    ],
+)
+def test_numbers_that_float32_cannot_hold_and_what_can_be_read_only_once_are_refused(options, said):
+    with pytest.raises((TypeError, ValueError), match=said):
+        make_ad_placement(**options)

@@ -316,7 +316,7 @@ def test_every_rule_finds_what_it_reads_in_the_seat(seat):
     for rule in (PID.for_env(seat), AdaptivePacing.for_env(seat), Linear.for_env(seat)):
         key, params = jax.random.key(0), seat.default_params
         action, _ = jax.eval_shape(
-            lambda rule=rule: rule.act(Stream.from_key(key), rule.init(params), jnp.zeros(19))  # noqa: B023
+            lambda rule=rule: rule.act(Stream.from_key(key), rule.init(params), jnp.zeros(20))  # noqa: B023
         )
         assert action.shape == (1,)
 

@@ -7,7 +7,7 @@ import pytest
 import scipy.optimize
 
 from rtb_envs import rollout
-from rtb_envs.envs.auto_bidding import KNOWN_KEYS, UNITS, Drawn, make_auto_bidding, make_auto_bidding_seat
+from rtb_envs.envs.auto_bidding import OBSERVATION_KEYS, UNITS, Drawn, make_auto_bidding, make_auto_bidding_seat
 from rtb_envs.envs.auto_bidding.hindsight import expected_largest_spend, largest_tick, seat_optimum, with_budget
 from rtb_envs.policies.linear import Linear
 from rtb_envs.random import EVALUATE, Stream, lane_keys
@@ -24,7 +24,6 @@ SEAT = make_auto_bidding_seat(
     value_mean=0.2,
     exposure=(1.0, 0.7),
     initial_budget=RICH,
-    observation_keys=KNOWN_KEYS,
 )
 PARAMS = SEAT.default_params
 SIZE = largest_tick(PARAMS.market)
@@ -103,7 +102,7 @@ def test_the_seat_alone_gets_another_budget():
 def test_the_reward_entry_counts_the_last_ticks_conversions():
     key = jax.random.key(1)
     observation, state = SEAT.reset_env(key, PARAMS)
-    at = KNOWN_KEYS.index("reward")
+    at = OBSERVATION_KEYS.index("reward")
     assert float(observation[at]) == 0
     step, seen = jax.jit(SEAT.step_env), []
     for _ in range(HORIZON):

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from rtb_envs import compile
-from rtb_envs.policies.rlb import RLB, highest_acceptable_price, values_to_go
+from rtb_envs.policies.rlb import RLB
+from rtb_envs.policies.value_of_budget import highest_acceptable_price, values_to_go
 from tests.policies.markets import actions, curve_market, distribution
 
 PRICES = (1, 2, 2, 4, 7)

@@ -233,7 +233,7 @@ def test_what_can_not_be_written_is_told_in_a_line(ran, tmp_path):
         assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1), arguments
 
 
-@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", "\x00"])
+@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", "\x00", "days: 3\ndays: 4\n"])
 def test_a_configuration_that_is_no_mapping_is_refused(text, tmp_path):
     (tmp_path / "settings.yaml").write_text(text)
     refused = rtb("run", "--config", tmp_path / "settings.yaml", "--output", tmp_path / "run.json")

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rtb_envs.cli import app
-from rtb_envs.studies.placement import comparison, explanation, simulation
+from rtb_envs.studies.placement import comparison, explanation, report, simulation
 from rtb_envs.studies.placement.scenario import ScenarioError, read_scenario, scenario_of
 
 BASE = {"name": "base", "events": 300, "days": 6, "policy": {"rule": "fixed", "slots_per_open": 2}}
@@ -57,12 +57,13 @@ def test_every_error_of_a_file_is_told_with_item_field_and_rule():
     with pytest.raises(ScenarioError) as refused:
         scenario_of(wrong, "file.yaml")
     assert set(refused.value.errors) == {
-        "file.yaml: events: input should be greater than or equal to 1, got 0",
-        "file.yaml: policy.lambda: input should be greater than or equal to 0, got -1",
-        "file.yaml: auction.advertisers[0] (a).ctr: input should be less than or equal to 1, got 1.5",
-        "file.yaml: auction.advertisers[1] (b).ctr: field required",
-        "file.yaml: auction.flor: extra inputs are not permitted, got 1",
-        "file.yaml: fatigue.fatigue_sensitivity: input should be less than or equal to 2, got 3",
+        "file.yaml: events: must be greater than or equal to 1, got 0",
+        "file.yaml: policy.lambda: must be greater than or equal to 0, got -1",
+        "file.yaml: auction.advertisers[0] ('a').ctr: must be less than or equal to 1, got 1.5",
+        "file.yaml: auction.advertisers[1] ('b').ctr: is missing",
+        "file.yaml: auction.flor: is no field; the fields are pricing, hybrid_weight, floor_multiplier, below_floor, "
+        "viewability, max_slots, advertisers, slot_types",
+        "file.yaml: fatigue.fatigue_sensitivity: must be less than or equal to 2, got 3",
     }
 
 
@@ -75,13 +76,54 @@ def test_what_fields_allow_but_not_together_is_told_at_once_too():
     with pytest.raises(ScenarioError) as refused:
         scenario_of(wrong)
     assert refused.value.errors == [
-        "scenario: auction.advertisers[0] (a).value_per_click: must be given in the real market",
-        "scenario: auction.advertisers[1] (a).name: must be unique",
+        "scenario: auction.advertisers[0] ('a').value_per_click: must be given in the real market",
+        "scenario: auction.advertisers[1] ('a').name: must be unique",
         "scenario: policy.slots_per_open: must be at most auction.max_slots, 3, got 5",
     ]
 
 
-@pytest.mark.parametrize("text", ["[1, 2]", "name: [", "just words"])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"days": "6"}, "days: must be a valid integer, got '6'"),
+        ({"days": True}, "days: must be a valid integer, got True"),
+        ({"seed": 10**400}, "seed: must be less than 4294967296, got 1000"),
+        ({"name": ["x" * 10**6]}, "name: must be a valid string, got "),
+        ({"name": "a\nb"}, "name: must be printable, without spaces around it, got 'a\\nb'"),
+        ({"auction": {"viewability": "yes"}}, "auction.viewability: must be a valid boolean, got 'yes'"),
+        ({"auction": {"floor_multiplier": "2"}}, "auction.floor_multiplier: must be a valid number, got '2'"),
+        ({"auction": []}, "auction: must be a valid dictionary or instance of Auction, got []"),
+        ({"fatigue": {"patience": float("nan")}}, "fatigue.patience: must be a finite number, got nan"),
+        (
+            {"fatigue": {"arrival_rate": 1e-320}},
+            "fatigue.arrival_rate: must be greater than or equal to 0.000001, got 1e-320",
+        ),
+        ({"policy": {"slots_per_open": 1}}, "policy.rule: is missing; the rules are fixed, threshold, utility"),
+        ({"policy": {"rule": "greedy"}}, "policy.rule: must be one of fixed, threshold, utility, got 'greedy'"),
+        ({"policy": {"rule": "fixed", "slots": 1}}, "policy.slots: is no field; the fields are rule, slots_per_open"),
+        ({"days": 4096, "events": 100_000}, "days: days times events must be at most 5,000,000, got 409,600,000"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_field_and_rule(change, said):
+    with pytest.raises(ScenarioError) as refused:
+        scenario_of({**BASE, **change})
+    (error,) = refused.value.errors
+    assert error.startswith(f"scenario: {said}")
+    assert len(error) < 400
+
+
+def test_an_advertiser_has_a_name_that_fits_into_a_list_of_winners():
+    with pytest.raises(ScenarioError, match="must be without a comma, got 'a,b'"):
+        scenario_of({**BASE, "auction": {"advertisers": [{"name": "a,b", "ctr": 0.1, "value_per_click": 1}]}})
+
+
+@pytest.mark.parametrize("content", [None, [BASE], "name: x", 3])
+def test_what_is_no_mapping_is_no_scenario(content):
+    with pytest.raises(ScenarioError, match="must be a mapping with name and policy"):
+        scenario_of(content)
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "name: [", "just words", "name: a\nname: b", "a: &x [1]\nb: *x"])
 def test_a_file_that_holds_no_mapping_is_refused(tmp_path, text):
     path = tmp_path / "bad.yaml"
     path.write_text(text, encoding="utf-8")
@@ -184,6 +226,25 @@ def test_run_and_compare_leave_whole_folders_with_one_page_each(tmp_path, file):
     assert result["deltas_percent"]["revenue"]["estimate"] == 0
     assert rtb("run", file, "--out", tmp_path / "run").exit_code == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["both", "run"]
+
+
+def test_a_day_shorter_than_a_window_has_a_page_that_says_so(tmp_path):
+    short = simulation.play(scenario_of({**BASE, "events": 50, "days": 2}))
+    report.write_run(short, tmp_path / "run")
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "A day of 50 events has no window of 100" in page
+    assert "too narrow: 2 days are few" in page
+
+
+def test_a_comparison_of_few_days_or_of_undefined_resamples_gives_no_verdict():
+    names = ("a", "b")
+    clear = comparison.Figure(5.0, 4.0, 6.0)
+    assert report._verdict(clear, names, 20).startswith("b earns more than a: +5.00 %")
+    assert report._verdict(clear, names, 19).startswith("19 days are too few")
+    assert report._verdict(comparison.Figure(5.0, None, None), names, 20).startswith("a earns something on too few")
+    # Half of the resamples have nothing to divide by: the interval has no ends, and the estimate stays.
+    assert comparison._figure(1.0, np.array([1.0, np.nan])) == comparison.Figure(1.0, None, None)
+    assert comparison._figure(1.0, np.array([*np.linspace(0, 1, 99), np.nan])).high == pytest.approx(0.975, abs=0.001)
 
 
 def test_explain_refuses_an_event_that_there_is_not(file):

@@ -42,6 +42,17 @@ def test_the_command_line_wins_over_the_environment_over_the_file_over_the_defau
     assert settings.evaluation == Settings().evaluation
 
 
+@pytest.mark.parametrize("source", ["command line", "environment", "file"])
+def test_the_algorithm_of_one_learner_is_refused_for_a_team_wherever_it_comes_from(config, monkeypatch, source):
+    path = config("{env: retargeting_v0, algo: dqn}" if source == "file" else "env: retargeting_v0")
+    if source == "environment":
+        monkeypatch.setenv("RTB_ALGO", "dqn")
+    with pytest.raises(ConfigurationError, match=r"algo must be left out for env retargeting_v0.*got 'dqn'"):
+        load({"algo": "dqn"} if source == "command line" else {}, path)
+    monkeypatch.delenv("RTB_ALGO", raising=False)
+    assert load({}, config("env: retargeting_v0")).is_team
+
+
 def test_an_assignment_sets_one_value_deep_inside(config):
     path = config("env_options: {drift: 0.1, n_ads: 5}")
     settings = load({}, path, ["env_options.drift=0.2", "hyperparameters.learning_rate=1e-3", "stage2.threshold=0.9"])
@@ -127,7 +138,10 @@ def test_a_wrong_variable_is_refused_likewise(monkeypatch, name, value, message)
     ("text", "message"),
     [
         ("seed: [1", "is not YAML: "),
-        ("- seed", "must hold settings as name: value, got '- seed'"),
+        ("- seed", "must hold settings as name: value, got ['seed']"),
+        ("seed: 1\nseed: 2", "settings.yaml: line 2: seed is given again, first in line 1"),
+        ("stage1: {options: &a {drift: 0}}\nstage2: {options: *a}", "aliases are not taken"),
+        ("env_options: {5: 6}", "line 1: the key 5 must be a text"),
         ("sead: 1", "sead is no setting; the settings are curriculum, env"),
         ("stage1: {iterations: none}", "stage1.iterations must be a valid integer"),
     ],
@@ -137,6 +151,12 @@ def test_a_wrong_file_is_refused_likewise(config, text, message):
         load({}, config(text))
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_numbers_of_a_file_are_those_of_yaml_1_2(config):
+    settings = load({}, config("{seed: 010, hyperparameters: {learning_rate: 1e-3, clip: no}}"))
+    assert settings.seed == 10
+    assert settings.hyperparameters == {"learning_rate": 0.001, "clip": "no"}
 
 
 def test_a_missing_file_is_refused(tmp_path):

@@ -1,3 +1,4 @@
+import math
 import random
 import signal
 import subprocess
@@ -169,3 +170,16 @@ def test_a_run_survives_kills_at_any_file_operation(undisturbed, tmp_path, seed)
     choose = random.Random(seed)
     assert kill_again_and_again(tmp_path, [choose.randrange(1, 120) for _ in range(6)]) >= 3
     assert_same_run(tmp_path, undisturbed)
+
+
+def test_a_figure_that_there_is_not_is_null_in_the_table_and_no_event_also_when_the_run_goes_on(tmp_path):
+    rows = [{"iteration": i, "wall_time": 0.0, "mean": mean} for i, mean in ((1, math.nan), (2, 0.5), (3, math.nan))]
+    folder = RunFolder(tmp_path)
+    with MetricsLog(folder, 0) as log:
+        log.add(METRICS, rows[:2])
+        log.flush()
+    with MetricsLog(folder, 2) as log:
+        log.add(METRICS, rows[2:])
+        log.flush()
+    assert read_table(folder, METRICS)["mean"].to_list() == [None, 0.5, None]
+    assert events(tmp_path) == [("metrics/mean", 2, 0.5)]

@@ -6,11 +6,12 @@ prices of display lie at some $2 to $7 a mille impressions, with video above it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from rtb_envs import validation
-from rtb_envs.envs.ad_placement.config import MAX_CPM, Market
+from rtb_envs.envs.ad_placement.config import LEAST_AMOUNT, MAX_CPM, Market
 
 MAX_DAILY_BUDGET = 2000.0
 """In $; sums of micro-dollars fit int32."""
@@ -32,11 +33,11 @@ class Advertiser:
     format: str = "banner"
     """Takes part in auctions of slots of this format."""
     bid_cpm: float | None = None
-    """What it bids in the classic market, in $ per mille, above 0."""
+    """What it bids in the classic market, in $ per mille, 1e-6 .. 200."""
     value_per_click: float | None = None
-    """What a click is worth to it in the real market, in $, above 0; it bids pCTR * value * 1000 per mille."""
+    """What a click is worth to it in the real market, in $, 1e-6 .. 10,000; it bids pCTR * value * 1000 per mille."""
     daily_budget: float | None = None
-    """In $ an episode; None is without limit."""
+    """In $ an episode, 1e-6 .. 2,000; None is without limit."""
 
     def __post_init__(self) -> None:
         _text("name", self.name)
@@ -44,11 +45,11 @@ class Advertiser:
         validation.number("ctr", self.ctr, 0, 1)
         validation.number("quality", self.quality, 0, 10)
         if self.bid_cpm is not None:
-            validation.number("bid_cpm", self.bid_cpm, 0, MAX_CPM, open_low=True)
+            validation.number("bid_cpm", self.bid_cpm, LEAST_AMOUNT, MAX_CPM)
         if self.value_per_click is not None:
-            validation.number("value_per_click", self.value_per_click, 0, 1e4, open_low=True)
+            validation.number("value_per_click", self.value_per_click, LEAST_AMOUNT, 1e4)
         if self.daily_budget is not None:
-            validation.number("daily_budget", self.daily_budget, 0, MAX_DAILY_BUDGET, open_low=True)
+            validation.number("daily_budget", self.daily_budget, LEAST_AMOUNT, MAX_DAILY_BUDGET)
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,14 @@ class SlotType:
     """Least price in $ per mille."""
     format: str = "banner"
     share: float = 1.0
-    """How often events have it, relative to the other types."""
+    """How often events have it, relative to the other types, 1e-6 .. 1e6."""
 
     def __post_init__(self) -> None:
         _text("name", self.name)
         _text("format", self.format)
         validation.number("viewability", self.viewability, 0, 1)
         validation.number("floor_cpm", self.floor_cpm, 0, MAX_CPM)
-        validation.number("share", self.share, 0, 1e6, open_low=True)
+        validation.number("share", self.share, LEAST_AMOUNT, 1e6)
 
 
 CLASSIC_ADVERTISERS = (
@@ -119,7 +120,7 @@ def slot_types_of(given: Any, market: Market) -> tuple[SlotType, ...]:
 
 def _all_of(name: str, kind: Any, given: Any) -> tuple[Any, ...]:
     """A sequence of instances of ``kind`` or of mappings of its fields."""
-    if isinstance(given, str) or not hasattr(given, "__iter__"):
+    if isinstance(given, str) or not isinstance(given, Sequence):
         raise validation.wrong_type(name, f"a sequence of {kind.__name__}s or mappings of its fields", given)
     made = []
     for index, one in enumerate(given):

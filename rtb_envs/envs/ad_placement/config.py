@@ -29,6 +29,8 @@ MAX_SLOT_TYPES = 16
 MAX_HORIZON = 100_000
 MAX_CPM = 200.0
 """No bid and no floor exceeds it, in $ per mille impressions: money is counted in whole numbers of int32."""
+LEAST_AMOUNT = 1e-6
+"""The least of what must be above 0 (bids, values, budgets, shares): a micro-dollar. Far less is 0 in float32."""
 
 
 @dataclass(frozen=True)

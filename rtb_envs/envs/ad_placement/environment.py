@@ -116,10 +116,10 @@ class AdPlacement(Environment[Params, State, Noise]):
         event = play_event(state, action, noise, params, self.config)
         counts = event.counts
         visit = next_visit(state, counts.impressions, noise.visit(), params, self.config)
-        revenue, impressions = state.recent_revenue, state.recent_impressions
+        recent = state.recent_revenue, state.recent_impressions
         if self.config.market == "real":
-            revenue = revenue - (revenue >> WINDOW_BITS)
-            impressions = impressions - (impressions >> WINDOW_BITS)
+            revenue, impressions = (kept - (kept >> WINDOW_BITS) for kept in recent)
+            recent = revenue + counts.revenue, impressions + (counts.impressions << IMPRESSION_BITS)
         after = State(
             t=state.t + 1,
             slot_type=visit.slot_type,
@@ -129,8 +129,8 @@ class AdPlacement(Environment[Params, State, Noise]):
             exposures=visit.exposures,
             session_age=visit.session_age,
             remaining_budget=tuple(map(jnp.subtract, state.remaining_budget, event.charge)),
-            recent_revenue=revenue + counts.revenue,
-            recent_impressions=impressions + (counts.impressions << IMPRESSION_BITS),
+            recent_revenue=recent[0],
+            recent_impressions=recent[1],
             sessions=state.sessions + visit.is_new,
             episode=_add(state.episode, counts),
         )
@@ -166,10 +166,15 @@ class AdPlacement(Environment[Params, State, Noise]):
 
         Recent is a window that forgets 1/64 an event, in the classic market the whole episode.
         """
-        impressions = state.recent_impressions.astype(float)
-        micros = state.recent_revenue.astype(float)
-        ecpm = micros * (1000.0 * (1 << IMPRESSION_BITS) / MICROS) / jnp.maximum(impressions, 1)
-        return jnp.where(state.recent_impressions >= FORGOTTEN, ecpm, pick(params.numbers.top_bid_cpm, state.slot_type))
+        if self.config.market == "classic":
+            sold = state.episode.impressions
+            ecpm, is_known = 1000 * _dollars(state.episode) / jnp.maximum(sold, 1), sold > 0
+        else:
+            impressions = state.recent_impressions.astype(float)
+            micros = state.recent_revenue.astype(float)
+            ecpm = micros * (1000.0 * (1 << IMPRESSION_BITS) / MICROS) / jnp.maximum(impressions, 1)
+            is_known = state.recent_impressions >= FORGOTTEN
+        return jnp.where(is_known, ecpm, pick(params.numbers.top_bid_cpm, state.slot_type))
 
     def _info(self, state: State, after: State, event: Event, params: Params) -> Info:
         counts, episode = event.counts, after.episode

@@ -14,7 +14,6 @@ from rtb_envs.auctions.mechanisms import Pricing
 from rtb_envs.envs.ad_placement.catalogue import Advertiser, SlotType, advertisers_of, slot_types_of
 from rtb_envs.envs.ad_placement.config import (
     MAX_ADVERTISERS,
-    MAX_CPM,
     MAX_HORIZON,
     MAX_SLOT_TYPES,
     BelowFloor,
@@ -22,12 +21,11 @@ from rtb_envs.envs.ad_placement.config import (
     Market,
 )
 from rtb_envs.envs.ad_placement.fixed_point import MICROS
-from rtb_envs.envs.ad_placement.params import Params, derive
+from rtb_envs.envs.ad_placement.params import NO_BUDGET, RANGES, Params, derive
 from rtb_envs.random import Generator
 from rtb_envs.users.traffic import HOUR_WEIGHTS
 
 MAX_USER_TYPES = 64
-NO_BUDGET = 2**31 - 1
 _NUMBERS = (
     *("hybrid_weight", "floor_multiplier", "noise", "fatigue_sensitivity", "fatigue_floor", "pressure_half_life"),
     *("leaving_hazard", "patience", "annoyance_hazard", "arrival_rate", "max_ecpm"),
@@ -94,19 +92,8 @@ class Options:
         validation.integer("horizon", self.horizon, 1, MAX_HORIZON)
         validation.integer("max_exposures", self.max_exposures, 1, 1_000_000)
         self.config()
-        for name, low, high, open_low in (
-            ("hybrid_weight", 0, 1, False),
-            ("floor_multiplier", 0, 1000, False),
-            ("noise", 0, 0.05, False),
-            ("fatigue_sensitivity", 0, 2, False),
-            ("fatigue_floor", 0, 1, False),
-            ("pressure_half_life", 0.1, 20, False),
-            ("leaving_hazard", 0, 0.5, False),
-            ("patience", 0, 60, False),
-            ("annoyance_hazard", 0, 0.5, False),
-            ("arrival_rate", 0, 1, True),
-            ("max_ecpm", 0, MAX_CPM, True),
-        ):
+        for name in _NUMBERS:
+            low, high, open_low = RANGES[name]
             validation.number(name, self._value(name), low, high, open_low=open_low)
         self._check_sizes()
         self._user_factors()
@@ -173,7 +160,7 @@ class Options:
             return np.array([1.0] if self.market == "classic" else [0.6, 0.9, 1.1, 1.4])
         shapes: list[tuple[int, ...]] = [(size,) for size in range(1, MAX_USER_TYPES + 1)]
         if np.shape(self.user_ctr_factor) not in shapes:
-            raise ValueError(f"user_ctr_factor must be 1 to {MAX_USER_TYPES} numbers, got {self.user_ctr_factor!r}")
+            raise validation.wrong_value("user_ctr_factor", f"1 to {MAX_USER_TYPES} numbers", self.user_ctr_factor)
         return validation.array("user_ctr_factor", self.user_ctr_factor, shapes, 0, 100)
 
 

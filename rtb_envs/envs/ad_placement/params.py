@@ -10,8 +10,40 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from rtb_envs.envs.ad_placement.config import MAX_CPM
+from rtb_envs.envs.ad_placement.config import LEAST_AMOUNT, MAX_CPM, MAX_HORIZON, MAX_SLOTS
 from rtb_envs.envs.ad_placement.fixed_point import PRESSURE_BITS, probability
+from rtb_envs.envs.replacing import SHARE, Range, fitted, known_fields
+
+NO_BUDGET = 2**31 - 1
+"""Stands for an advertiser's budget without limit."""
+_CPM = Range(0, MAX_CPM)
+RANGES = {
+    "horizon": Range(1, MAX_HORIZON),
+    "ctr": SHARE,
+    "quality": Range(0, 10),
+    "bid_cpm": _CPM,
+    "value_per_click": Range(0, 1e4),
+    "daily_budget": Range(1, NO_BUDGET),
+    "viewability": SHARE,
+    "floor_cpm": _CPM,
+    "slot_type_share": Range(0, 1e6, open_low=True),
+    "floor_multiplier": Range(0, 1000),
+    "hybrid_weight": SHARE,
+    "noise": Range(0, 0.05),
+    "fatigue_sensitivity": Range(0, 2),
+    "fatigue_floor": SHARE,
+    "pressure_half_life": Range(0.1, 20),
+    "leaving_hazard": Range(0, 0.5),
+    "patience": Range(0, 60),
+    "annoyance_hazard": Range(0, 0.5),
+    "arrival_rate": Range(LEAST_AMOUNT, 1),
+    "hour_weight": Range(0, 1e3),
+    "user_ctr_factor": Range(0, 100),
+    "max_ecpm": Range(LEAST_AMOUNT, MAX_CPM),
+    "max_exposures": Range(1, 1e6),
+    "num_slots": Range(1, MAX_SLOTS),
+}
+"""What the market's numbers may be."""
 
 
 @jax.tree_util.register_dataclass
@@ -101,18 +133,13 @@ class Params:
         return self.derived
 
     def replace(self, **changes: Any) -> Params:
-        """These parameters with some numbers changed, in their shapes and types, and everything derived built anew.
+        """These parameters with some numbers changed, in their types and shapes, and everything derived built anew.
 
-        Raises TypeError for a field that is not there, ValueError for one of another shape. Ranges are not checked.
+        One number serves every advertiser or slot type. Raises TypeError or ValueError, naming the field, for what an
+        option would be refused for. Works under jit and vmap: numbers that are traced are clipped to their ranges.
         """
-        for name, value in changes.items():
-            if name not in self.__dataclass_fields__ or name == "derived":
-                raise TypeError(f"unknown number {name!r} of AdPlacement's parameters")
-            old = getattr(self, name)
-            if jnp.shape(value) != old.shape:
-                raise ValueError(f"{name} must have shape {old.shape}, got shape {jnp.shape(value)}")
-            changes[name] = jnp.asarray(value, old.dtype)
-        return derive(replace(self, **changes))
+        known_fields(self, changes, but=("derived",))
+        return derive(replace(self, **fitted(self, changes, RANGES)))
 
 
 def derive(params: Params) -> Params:

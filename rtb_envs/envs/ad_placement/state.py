@@ -51,7 +51,7 @@ class State:
     remaining_budget: tuple[Int[Array, ""], ...]
     """Micro-dollars of each advertiser; what is not limited never falls."""
     recent_revenue: Int[Array, ""]
-    """Micro-dollars of the rolling window; of the whole episode in the classic market."""
+    """Micro-dollars of the rolling window; unused in the classic market, whose window is the episode."""
     recent_impressions: Int[Array, ""]
     """In units of 2**-10, likewise."""
     sessions: Int[Array, ""]

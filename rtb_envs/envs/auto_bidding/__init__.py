@@ -1,6 +1,6 @@
 """AutoBidding: many bidders pace their budgets against one another in auctions of several slots."""
 
-from rtb_envs.envs.auto_bidding.config import AUCTIONNET_KEYS, KNOWN_KEYS, OBSERVATION_KEYS, UNITS, Config
+from rtb_envs.envs.auto_bidding.config import AUCTIONNET_KEYS, OBSERVATION_KEYS, UNITS, Config
 from rtb_envs.envs.auto_bidding.environment import AutoBidding
 from rtb_envs.envs.auto_bidding.making import PRESETS, make_auto_bidding, make_auto_bidding_seat, scripted_rivals
 from rtb_envs.envs.auto_bidding.noise import Drawn, Opportunities, Recorded, Tick
@@ -11,7 +11,6 @@ from rtb_envs.envs.auto_bidding.state import History, State, TickMeans
 __all__ = [
     "AUCTIONNET_KEYS",
     "BUDGETS",
-    "KNOWN_KEYS",
     "OBSERVATION_KEYS",
     "PRESETS",
     "TARGETS",

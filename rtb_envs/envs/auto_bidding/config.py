@@ -29,10 +29,8 @@ AUCTIONNET_KEYS = (
     "total_opportunities",
 )
 """The 16 features of AuctionNet's bidders (Su et al., NeurIPS 2024), in their order."""
-OBSERVATION_KEYS = (*AUCTIONNET_KEYS, "timestep", "remaining_budget", "target_cost_per_action")
-"""What is observed unless asked otherwise."""
-KNOWN_KEYS = (*OBSERVATION_KEYS, "reward")
-"""All that can be: "reward" counts the last tick's conversions, which rules that keep a target cost read."""
+OBSERVATION_KEYS = (*AUCTIONNET_KEYS, "timestep", "remaining_budget", "target_cost_per_action", "reward")
+"""All that can be observed, and what is unless asked otherwise; the last four are what pacing rules read."""
 
 UNITS = 10_000
 """Money units of one unit of currency. Payments are whole money units, hence exact."""
@@ -75,6 +73,6 @@ class Config:
         if not isinstance(self.observation_keys, tuple) or not self.observation_keys:
             raise validation.wrong_type("observation_keys", "a non-empty tuple of names", self.observation_keys)
         for key in self.observation_keys:
-            validation.choice("observation_keys", key, KNOWN_KEYS)
+            validation.choice("observation_keys", key, OBSERVATION_KEYS)
         if len(set(self.observation_keys)) < len(self.observation_keys):
             raise validation.wrong_value("observation_keys", "distinct names", self.observation_keys)

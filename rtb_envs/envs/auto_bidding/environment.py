@@ -30,7 +30,7 @@ class AutoBidding(MultiAgentEnvironment[Params, State, Noise]):
     bidder leaves at the first bid that its budget does not cover. The setting is AuctionNet's (Su et al., NeurIPS
     2024).
 
-    - Observation: float32[agents, 19], see ``OBSERVATION_KEYS``; any sub-sequence on request.
+    - Observation: float32[agents, 20], see ``OBSERVATION_KEYS``; any sub-sequence on request.
     - Action: float32[agents, 1] in [multiplier_low, multiplier_high]: currency per conversion.
     - Reward: conversions of the tick. When an agent's episode ends, what its return loses for missing the target cost
       per action is taken off, so that the return is its score R * min(1, (target / cost per action)**2).

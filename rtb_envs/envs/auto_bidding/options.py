@@ -23,7 +23,7 @@ from rtb_envs.envs.auto_bidding.config import (
     Config,
     Objective,
 )
-from rtb_envs.envs.auto_bidding.params import Params, ValueLaw
+from rtb_envs.envs.auto_bidding.params import LARGEST_MULTIPLIER, LARGEST_TARGET, RANGES, VALUE_RANGES, Params, ValueLaw
 from rtb_envs.random import Generator
 from rtb_envs.users.traffic import hour_weights
 
@@ -101,16 +101,16 @@ class Options:
         integer("horizon", self.horizon, 1, 100_000)
         integer("num_opportunities", self.num_opportunities, self.horizon, MAX_OPPORTUNITIES)
         validation.boolean("day_curve", self.day_curve)
-        number("traffic_spread", self.traffic_spread, 0, 0.99)
+        number("traffic_spread", self.traffic_spread, *RANGES["traffic_spread"][:2])
         if self.value_mean is not None:
             number("value_mean", self.value_mean, 0, 1, open_low=True)
-        number("category_spread", self.category_spread, 0, 0.99)
-        number("agent_spread", self.agent_spread, 0, 0.99)
+        number("category_spread", self.category_spread, *VALUE_RANGES["category_spread"][:2])
+        number("agent_spread", self.agent_spread, *VALUE_RANGES["agent_spread"][:2])
         number("value_deviation", self.value_deviation, 0, 1, open_low=True)
         number("uncertainty", self.uncertainty, 0, 1)
         number("reserve_price", self.reserve_price, 0, MAX_BID / UNITS)
-        number("multiplier_low", self.multiplier_low, 0, 1e6)
-        number("multiplier_high", self.multiplier_high, self.multiplier_low, 1e6, open_low=True)
+        number("multiplier_low", self.multiplier_low, 0, LARGEST_MULTIPLIER)
+        number("multiplier_high", self.multiplier_high, self.multiplier_low, LARGEST_MULTIPLIER, open_low=True)
 
     def config(self) -> Config:
         """The static part."""
@@ -135,7 +135,9 @@ class Options:
             traffic_spread=_float(self.traffic_spread),
             traffic_window=jnp.asarray(4, jnp.int32),
             initial_budget=jnp.asarray(self._budgets(), jnp.int32),
-            target_cost_per_action=_float(self._per_agent("target_cost_per_action", TARGETS, 1 / UNITS, 1e6)),
+            target_cost_per_action=_float(
+                self._per_agent("target_cost_per_action", TARGETS, 1 / UNITS, LARGEST_TARGET)
+            ),
             category=jnp.asarray(self._categories(), jnp.int32),
             exposure=_float(self._exposure()),
             reserve_price=jnp.asarray(math.ceil(round(self.reserve_price * UNITS, 6)), jnp.int32),

@@ -6,11 +6,47 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Float, Int
 
-from rtb_envs.envs.auto_bidding.config import UNITS
+from rtb_envs import validation
+from rtb_envs.envs.auto_bidding.config import MAX_AGENTS, MAX_BID, MAX_OPPORTUNITIES, MAX_TOTAL_BUDGET, UNITS
+from rtb_envs.envs.replacing import LARGE, SHARE, Range, fitted, fitted_part, known_fields, ordered
 from rtb_envs.multi_agent import SeatParams
+from rtb_envs.tracing import is_concrete
+
+LARGEST_TARGET = 1e6
+LARGEST_MULTIPLIER = 1e6
+_SPREAD = Range(0, 0.99)
+_TICKS = Range(1, 100_000)
+RANGES = {
+    "num_opportunities": Range(1, MAX_OPPORTUNITIES),
+    "traffic_weight": Range(0, LARGE),
+    "traffic_spread": _SPREAD,
+    "traffic_window": _TICKS,
+    "initial_budget": Range(1, MAX_TOTAL_BUDGET * UNITS),
+    "target_cost_per_action": Range(1 / UNITS, LARGEST_TARGET),
+    "category": Range(0, MAX_AGENTS - 1),
+    "exposure": Range(0, 1, open_low=True),
+    "reserve_price": Range(0, MAX_BID),
+    "multiplier_low": Range(0, LARGEST_MULTIPLIER),
+    "multiplier_high": Range(0, LARGEST_MULTIPLIER, open_low=True),
+}
+"""What the market's numbers may be; the horizon may be what traffic weights are there for."""
+VALUE_RANGES = {
+    "mean": Range(0, 1, open_low=True),
+    "category_spread": _SPREAD,
+    "agent_spread": _SPREAD,
+    "window": _TICKS,
+    "deviation_mean": Range(0, 1, open_low=True),
+    "deviation_std": SHARE,
+    "deviation_tick_spread": SHARE,
+    "uncertainty_mean": SHARE,
+    "uncertainty_std": SHARE,
+}
+"""What those of the law of values may be."""
 
 
 @jax.tree_util.register_dataclass
@@ -68,8 +104,45 @@ class Params:
     multiplier_high: Float[Array, ""]
 
     def replace(self, **changes: Any) -> Params:
-        """These parameters with some numbers changed."""
-        return replace(self, **changes)
+        """These parameters with some numbers changed, each in the type and shape that it had.
+
+        One number serves every bidder. ``value`` takes a ``ValueLaw``; traffic weights are made to sum to 1 again.
+        Raises TypeError or ValueError, naming the field, for what an option would be refused for. Works under jit and
+        vmap: numbers that are traced are clipped to their ranges, and what they have to do with each other is not
+        checked.
+        """
+        known_fields(self, changes)
+        law: dict[str, Any] = {}
+        if "value" in changes:
+            law["value"] = fitted_part("value", changes.pop("value"), self.value, VALUE_RANGES)
+        ranges = RANGES | {"horizon": Range(1, self.traffic_weight.shape[-1])}
+        changed = replace(self, **fitted(self, changes, ranges), **law)
+        _check_together(changed)
+        if {"horizon", "traffic_weight"} & changes.keys():
+            return replace(changed, traffic_weight=_normalised(changed.traffic_weight, changed.horizon))
+        return changed
+
+
+def _normalised(weight: Array, horizon: Array) -> Array:
+    """``weight`` over its sum within the horizon, which the entries after it do not count for."""
+    within = jnp.where(jnp.arange(weight.shape[-1]) < horizon, weight, 0)
+    return weight / jnp.maximum(within.sum(), np.finfo(weight.dtype).tiny)
+
+
+def _check_together(params: Params) -> None:
+    """Raise ValueError for numbers that do not fit each other; those that are traced are not looked at."""
+    known = is_concrete(params.horizon, params.traffic_weight)
+    if known and not np.asarray(params.traffic_weight)[: int(params.horizon)].sum() > 0:
+        raise ValueError("traffic_weight must have a positive sum over the horizon, got a sum of 0")
+    if is_concrete(params.initial_budget):
+        total = np.sum(np.asarray(params.initial_budget), dtype=np.int64)
+        if total > MAX_TOTAL_BUDGET * UNITS:
+            allowed = f"at most {MAX_TOTAL_BUDGET * UNITS} money units in sum over the bidders"
+            raise ValueError(f"initial_budget must be {allowed}, got {total}")
+    if is_concrete(params.exposure) and (np.diff(np.asarray(params.exposure)) > 0).any():
+        exposure = np.asarray(params.exposure).tolist()
+        raise validation.wrong_value("exposure", "not increasing from slot to slot", exposure)
+    ordered(params, "multiplier_low", "multiplier_high")
 
 
 @jax.tree_util.register_dataclass

@@ -12,10 +12,8 @@ from rtb_envs import validation
 from rtb_envs.envs.contextual_auction.catalogue import GRID, Catalogue, compiled_sample_catalogue, on_grid
 from rtb_envs.envs.contextual_auction.config import Config, ContextualPricing
 from rtb_envs.envs.contextual_auction.money import MAX_AMOUNT, MICROS
-from rtb_envs.envs.contextual_auction.state import Params
+from rtb_envs.envs.contextual_auction.state import MAX_HORIZON, MAX_SHADING, Params
 from rtb_envs.random import Generator
-
-MAX_SHADING = 100.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Options:
         config = self.config()
         shape = (config.n_bidders, config.n_ads)
         validation.integer("catalogue_seed", self.catalogue_seed, 0, 2**32 - 1)
-        validation.integer("horizon", self.horizon, 1, 10_000_000)
+        validation.integer("horizon", self.horizon, 1, MAX_HORIZON)
         validation.number("shading_high", self.shading_high, 0, MAX_SHADING, open_low=True)
         if self.embedding is not None:
             validation.array("embedding", self.embedding, [(*shape, config.context_dim + 1)])

@@ -6,13 +6,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
-from rtb_envs.envs.contextual_auction.catalogue import Catalogue
+from rtb_envs.envs.contextual_auction.catalogue import GRID, Catalogue, on_grid
 from rtb_envs.envs.contextual_auction.metrics import Totals
+from rtb_envs.envs.contextual_auction.money import MAX_AMOUNT, MICROS
 from rtb_envs.envs.contextual_auction.offers import Offers
 from rtb_envs.envs.contextual_auction.rounds import Rounds
+from rtb_envs.envs.replacing import LARGE, Range, fitted, fitted_part, known_fields
+from rtb_envs.tracing import checked
+
+MAX_SHADING = 100.0
+MAX_HORIZON = 10_000_000
+RANGES = {"horizon": Range(1, MAX_HORIZON), "shading_high": Range(0, MAX_SHADING, open_low=True)}
+CATALOGUE_RANGES = {"embedding": Range(-LARGE, LARGE), "value": Range(1 / MICROS, MAX_AMOUNT)}
 
 
 @jax.tree_util.register_dataclass
@@ -29,8 +38,30 @@ class Params:
     """The largest shading factor."""
 
     def replace(self, **changes: Any) -> Params:
-        """These parameters with some numbers changed."""
-        return replace(self, **changes)
+        """These parameters with some numbers changed, each in the type and shape that it had.
+
+        ``catalogue`` takes a ``Catalogue``. ``belief`` is rounded as the option is, and None or, where it was None,
+        [bidders, ads, 1 .. features]. Raises TypeError or ValueError, naming the field, for what an option would be
+        refused for. Works under jit and vmap: numbers that are traced are clipped to their ranges.
+        """
+        known_fields(self, changes)
+        special: dict[str, Any] = {}
+        if "catalogue" in changes:
+            special["catalogue"] = fitted_part("catalogue", changes.pop("catalogue"), self.catalogue, CATALOGUE_RANGES)
+        if "belief" in changes:
+            special["belief"] = self._fitted_belief(changes.pop("belief"))
+        return replace(self, **fitted(self, changes, RANGES), **special)
+
+    def _fitted_belief(self, belief: Any) -> Array | None:
+        if belief is None:
+            return None
+        given = jnp.asarray(checked("belief", belief, -LARGE, LARGE), float)
+        ads, features = self.catalogue.value.shape, self.catalogue.embedding.shape[-1]
+        observed = range(1, features + 1) if self.belief is None else (self.belief.shape[-1],)
+        if given.shape not in [(*ads, count) for count in observed]:
+            sizes = f"{observed[0]}" if len(observed) == 1 else f"1 to {features}"
+            raise ValueError(f"belief must have shape {ads} and {sizes} coefficients, got shape {given.shape}")
+        return on_grid(given, GRID)
 
 
 @jax.tree_util.register_dataclass

@@ -11,14 +11,12 @@ import numpy as np
 from rtb_envs import validation
 from rtb_envs.envs.marketplace.config import CHANNELS, FACTS, SCENARIOS, Config, FeeMode, Scenario, SellerRole
 from rtb_envs.envs.marketplace.money import CENTS, MAX_IMPRESSIONS, MAX_PRICE_MILLS, MILLS
-from rtb_envs.envs.marketplace.params import Params, shares
+from rtb_envs.envs.marketplace.params import MAX_BUDGET, MAX_CPM, MAX_SHARE, Params, shares
 from rtb_envs.random import Generator
 
 BUDGET_MARGIN = 1.1
 """A campaign's budget over the mean cost of its share of the packages."""
-MAX_CPM = 60.0
 MAX_MULTIPLIER = 2.0
-MAX_BUDGET = 2**31 / CENTS - 1
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,8 @@ class Options:
         for name in ("cpm_low", "cpm_high"):
             validation.array(name, getattr(self, name), [(len(CHANNELS),)], 0.1, MAX_CPM)
         for name, low, high in (
-            ("floor_share", 0, 1.25),
-            ("bid_share", 0, 1.25),
+            ("floor_share", 0, MAX_SHARE),
+            ("bid_share", 0, MAX_SHARE),
             ("fee_clamp", 0, 1),
             ("impressions", 1, MAX_IMPRESSIONS),
         ):
@@ -157,4 +155,4 @@ def _mills(cpm: Any) -> Any:
 
 
 # The dearest price there is: the highest bid by the largest multiplier, or the highest counter-offer.
-assert MAX_CPM * MILLS * 1.25 * MAX_MULTIPLIER <= MAX_PRICE_MILLS
+assert MAX_CPM * MILLS * MAX_SHARE * MAX_MULTIPLIER <= MAX_PRICE_MILLS

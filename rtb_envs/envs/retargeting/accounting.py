@@ -15,7 +15,7 @@ from rtb_envs.envs.retargeting.params import Params
 from rtb_envs.envs.retargeting.response import Response
 from rtb_envs.envs.retargeting.state import AgentTotals, MarketTotals, State
 from rtb_envs.users.attribution import WHOLE
-from rtb_envs.users.exact import rounded
+from rtb_envs.users.exact import once, rounded
 
 REVENUE_SCALE = 50.0
 """Dollars: a reward of 1 is a purchase's worth of profit."""
@@ -45,10 +45,8 @@ class Reward(NamedTuple):
 class Entry(NamedTuple):
     """One opportunity in the books."""
 
-    agents: Int[Array, "totals agents"]
-    """As ``AgentTotals``."""
-    market: Int[Array, "totals"]
-    """As ``MarketTotals``."""
+    agents: AgentTotals
+    market: MarketTotals
     row: Int[Array, "2+2*agents"]
     """As ``Window``."""
     cost: Int[Array, "agents"]
@@ -97,7 +95,7 @@ def entry(
     )
     bidders = auction.takes_part.sum(dtype=jnp.int32)
     row = jnp.concatenate([jnp.stack([auction.price, bidders]), cost, revenue])
-    return Entry(_stack(totals), _stack(market), row, cost, revenue, win)
+    return Entry(totals, market, row, cost, revenue, win)
 
 
 def booked(state: State, added: Entry, stage: Int[Array, ""]) -> State:
@@ -110,8 +108,8 @@ def booked(state: State, added: Entry, stage: Int[Array, ""]) -> State:
     return replace(
         state,
         remaining_budget=state.remaining_budget - added.cost,
-        agent_totals=state.agent_totals + added.agents,
-        market_totals=state.market_totals + added.market,
+        agent_totals=_moved_on(state.agent_totals, added.agents),
+        market_totals=_moved_on(state.market_totals, added.market),
         stage_win=state.stage_win + (here[:, None] & added.win),
         stage_opportunity=state.stage_opportunity + here,
         # What is written depends on what was read: else the compiler copies the ring to keep both possible.
@@ -124,7 +122,7 @@ def booked(state: State, added: Entry, stage: Int[Array, ""]) -> State:
 
 def reward_of(state: State, added: Entry, params: Params) -> Reward:
     """The reward's terms for the opportunity just booked."""
-    totals, window, booked_now = state.agents, state.window, AgentTotals(*added.agents)
+    totals, window, booked_now = state.agents, state.window, added.agents
     # Each term is one number of the market times one of the lane: a longer product might be taken in another order.
     weights, new = params.reward_weights.T, rounded(booked_now.new_customer * (1 / WHOLE))
     customers = jnp.maximum(totals.new_customer, 1).astype(float)
@@ -173,9 +171,9 @@ def split(amount: Int[Array, ""], credit: Int[Array, "agents"]) -> Int[Array, "a
     shares = (amount.astype(jnp.uint32) * credit.astype(jnp.uint32) // jnp.uint32(WHOLE)).astype(jnp.int32)
     most = jnp.arange(credit.shape[0]) == jnp.argmax(credit)
     left = jnp.where(credit.sum() > 0, amount - shares.sum(dtype=jnp.int32), 0)
-    split: Array = shares + jnp.where(most, left, 0)
-    return split
+    return once(shares + jnp.where(most, left, 0))
 
 
-def _stack(totals: AgentTotals | MarketTotals) -> Array:
-    return jnp.stack([jnp.asarray(total, jnp.int32) for total in totals])
+def _moved_on(totals: Array, change: AgentTotals | MarketTotals) -> Array:
+    # Added one by one: a sum of stacks would be another pass over short rows, which compilers do entry by entry.
+    return jnp.stack([total + jnp.asarray(one, jnp.int32) for total, one in zip(totals, change, strict=True)])

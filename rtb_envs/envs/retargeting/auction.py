@@ -17,6 +17,7 @@ from rtb_envs.envs.retargeting.config import (
     UNITS,
 )
 from rtb_envs.envs.retargeting.params import Params
+from rtb_envs.users.exact import once
 
 IN_TARGET, OFF_TARGET = 1.2, 0.5
 """What a bid is multiplied with when the customer is in the targeted stage, and when not."""
@@ -85,6 +86,6 @@ def hold_auction(
     raised = jnp.minimum(second + params.increment, best)
     charged = clearing_price(best, raised, pricing, params.reserve_price, params.hybrid_weight)
     sold = best >= 0
-    price = jnp.where(sold, jnp.floor(charged).astype(jnp.int32), 0)
+    price = once(jnp.where(sold, jnp.floor(charged).astype(jnp.int32), 0))
     rate = jnp.max(jnp.where(wins, bids.surcharge_rate, 0))
-    return Auction(jnp.where(sold, winner, -1), takes_part, price, surcharge(price, rate))
+    return Auction(once(jnp.where(sold, winner + 1, 0)) - 1, takes_part, price, once(surcharge(price, rate)))

@@ -16,6 +16,7 @@ from rtb_envs.envs.retargeting.config import NUM_CATEGORIES
 from rtb_envs.envs.retargeting.noise import Population
 from rtb_envs.envs.retargeting.params import Params, ResponseParams
 from rtb_envs.users.attribution import NO_TOUCH
+from rtb_envs.users.exact import after, once
 from rtb_envs.users.lifecycle import CHURN_IDLE_HOURS, Stage
 
 LONG_AGO = -1e6
@@ -42,6 +43,16 @@ class Customer(NamedTuple):
     """The last clicks, oldest first: whose,"""
     touch_hours: Float[Array, "*batch touches"]
     """and when."""
+
+
+def looked_up(customers: Float[Array, "customers fields"], index: Int[Array, "*batch"]) -> Int[Array, "*batch"]:
+    """``index``, known when one field of each customer there has been read.
+
+    The rows of a batch lie all over the memory. Reading a field of each waits for many of them at once, where copying
+    whole rows waits for one or two at a time; the rows are in the cache when ``read`` needs them.
+    """
+    visits = customers.at[index, 0].get(mode="promise_in_bounds")
+    return once(after(index, visits))
 
 
 def read(row: Float[Array, "*batch fields"], agents: int) -> Customer:

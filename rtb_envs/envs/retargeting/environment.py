@@ -25,7 +25,7 @@ from rtb_envs.envs.retargeting.config import (
     WINDOW,
     Config,
 )
-from rtb_envs.envs.retargeting.customers import initial_customers, read, write
+from rtb_envs.envs.retargeting.customers import initial_customers, looked_up, read, write
 from rtb_envs.envs.retargeting.information import MARKET_INFO, episode_info
 from rtb_envs.envs.retargeting.noise import Arrivals, Drawn, Noise, Responses
 from rtb_envs.envs.retargeting.observation import observe, observe_for_policies, yields
@@ -132,15 +132,15 @@ class Retargeting(MultiAgentEnvironment[Params, State, Noise]):
         agents = self.config.num_agents
         drawn = noise.population(self.config.num_customers)
         customers = initial_customers(drawn, params, agents, self.config.path_length)
-        t = jnp.zeros((), jnp.int32)
+        rows, t = write(customers), jnp.zeros((), jnp.int32)
         row = 2 + 2 * agents
         return State(
             t=t,
             hours=jnp.zeros((), float),
             drift_sign=noise.drift_sign(),
-            customers=write(customers),
+            customers=rows,
             stage_count=(customers.stage[:, None] == jnp.arange(NUM_STAGES)).sum(0, dtype=jnp.int32),
-            arrivals=self._arrivals(noise, t, params),
+            arrivals=self._arrivals(noise, t, rows, params),
             playing=params.active & (params.initial_budget >= LEAVING_BUDGET),
             remaining_budget=jnp.where(params.active, params.initial_budget, 0),
             agent_totals=jnp.zeros((len(AgentTotals._fields), agents), jnp.int32),
@@ -176,7 +176,8 @@ class Retargeting(MultiAgentEnvironment[Params, State, Noise]):
             after, rewards = lax.scan(one, state, (jnp.moveaxis(action, 1, 0), draws, arrivals))
             reward = Reward(*(term.sum(0) for term in rewards))
         playing = after.playing & (after.t < params.horizon)
-        return replace(after, playing=playing, arrivals=self._arrivals(noise, after.t, params)), reward
+        arrivals = self._arrivals(noise, after.t, after.customers, params)
+        return replace(after, playing=playing, arrivals=arrivals), reward
 
     def observe(self, state: State, params: Params) -> Array:
         return observe(state, params, self.config)
@@ -189,9 +190,12 @@ class Retargeting(MultiAgentEnvironment[Params, State, Noise]):
         count = self.config.opportunities_per_step
         return () if count == 1 else (count,)
 
-    def _arrivals(self, noise: Noise, t: Int[Array, ""], params: Params) -> Arrivals:
+    def _arrivals(
+        self, noise: Noise, t: Int[Array, ""], customers: Float[Array, "customers fields"], params: Params
+    ) -> Arrivals:
         contexts = params.response.context_ctr.shape[0]
-        return noise.arrivals(t, self.config.opportunities_per_step, self.config.num_customers, contexts)
+        drawn = noise.arrivals(t, self.config.opportunities_per_step, self.config.num_customers, contexts)
+        return drawn._replace(customer=looked_up(customers, drawn.customer))
 
     def _opportunity(
         self, state: State, action: Float[Array, "agents 3"], draw: Responses, arrival: Arrivals, params: Params

@@ -11,6 +11,7 @@ from jax import Array, lax
 from jaxtyping import Float, Int
 
 from rtb_envs.random import Stream, normal_from_uniform, uniform_from_word
+from rtb_envs.users.exact import after, once
 
 # Purposes of the episode's stream, and of a step's.
 _POPULATION, _ARRIVALS, _RESPONSES, _DRIFT = 1, 2, 3, 4
@@ -90,7 +91,9 @@ class Drawn:
 
     def arrivals(self, t: Int[Array, ""], opportunities: int, customers: int, contexts: int) -> Arrivals:
         words = self.episode.site(_ARRIVALS).words(t + jnp.arange(opportunities))
-        return Arrivals(_index(words[0], customers), _index(words[1], contexts))
+        customer = once(_index(words[0], customers))
+        # With a second reader the customer's index is kept, where it would be hashed again for each field of its row.
+        return Arrivals(customer, after(_index(words[1], contexts), customer))
 
     def responses(self, opportunities: int) -> Responses:
         index = 3 * jnp.arange(opportunities)[:, None] + jnp.arange(3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import jax.numpy as jnp
@@ -73,7 +74,7 @@ def yields(state: State, customer: Customer, config: Config) -> Bool[Array, "age
 
 
 def _entries(state: State, params: Params, config: Config) -> Entries:
-    """The entries by name, unclipped, each [agents or 1, opportunities or 1]."""
+    """The entries by name, unclipped: [opportunities or 1] what all agents see alike, else [agents, 1]."""
     customer, totals, window = come(state, config), state.agents, state.window
     idle = state.hours - customer.last_activity
     start = (state.remaining_budget + totals.cost).astype(float)
@@ -113,10 +114,16 @@ def _entries(state: State, params: Params, config: Config) -> Entries:
 
 def _rows(entries: Entries, keys: tuple[str, ...], config: Config) -> Array:
     """Stack ``keys``, clipped to [0, 1], as [agents, opportunities, keys], or [agents, keys] with one opportunity."""
-    shape = (config.num_agents, config.opportunities_per_step)
-    columns = [jnp.broadcast_to(jnp.asarray(entries[key], float), shape) for key in keys]
-    rows = jnp.clip(jnp.stack(columns, axis=-1), 0, 1)
-    return rows[:, 0] if config.opportunities_per_step == 1 else rows
+    agents, opportunities = config.num_agents, config.opportunities_per_step
+    blocks = []
+    # What all agents see alike is put together once and copied for each of them.
+    for is_common, names in itertools.groupby(keys, lambda key: entries[key].ndim == 1):
+        shape = (opportunities,) if is_common else (agents, opportunities)
+        columns = [jnp.broadcast_to(jnp.clip(entries[name].astype(float), 0, 1), shape) for name in names]
+        block = jnp.stack(columns, axis=-1)
+        blocks.append(jnp.broadcast_to(block, (agents, *block.shape[-2:])))
+    rows = jnp.concatenate(blocks, axis=-1)
+    return rows[:, 0] if opportunities == 1 else rows
 
 
 def _ratio(revenue_cents: Array, cost_units: Array) -> Array:

@@ -7,14 +7,64 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jaxtyping import Bool, Float, Int
 
+from rtb_envs.envs.replacing import SHARE, Range, fitted, fitted_part, known_fields, ordered
+from rtb_envs.envs.retargeting.config import HIGHEST_BID, MAX_HORIZON, MAX_TOTAL_BUDGET, UNITS
 from rtb_envs.multi_agent import SeatParams
+from rtb_envs.tracing import is_concrete
 from rtb_envs.users.traffic import HOUR_WEIGHTS
 
 SCRIPTED_RIVALS_AT_FULL_COMPLEXITY = 3
 STAGES_FROM_COMPLEXITY = 0.5
+_PRICE = Range(0, HIGHEST_BID * UNITS)
+_WEIGHT = Range(0, 100)
+_HOURS = Range(0, 1e6)
+RANGES = {
+    "horizon": Range(1, MAX_HORIZON),
+    "step_hours": Range(0, 1e4, open_low=True),
+    "initial_budget": Range(0, MAX_TOTAL_BUDGET * UNITS),
+    "reserve_price": _PRICE,
+    "increment": _PRICE,
+    "hybrid_weight": SHARE,
+    "surcharge_rate": Range(0, 0.02),
+    "stage_mix": SHARE,
+    "mean_idle_hours": Range(0, 1e6, open_low=True),
+    "reward_weights": _WEIGHT,
+    "spend_weight": _WEIGHT,
+    "realism": SHARE,
+    "drift": SHARE,
+}
+"""What the market's numbers may be."""
+RESPONSE_RANGES = {
+    "context_ctr": Range(0, 0.99),
+    "ctr_factor": Range(0, 100),
+    "ctr_per_intensity": Range(0, 100),
+    "ctr_cap": SHARE,
+    "ctr_noise": Range(0, 10),
+    "fatigue_floor": SHARE,
+    "fatigue_rate": Range(0, 1e3),
+    "fatigue_half_life_hours": Range(0, 1e6, open_low=True),
+    "conversion_quantiles": SHARE,
+    "cvr_factor": Range(0, 100),
+    "mean_revenue": Range(0, 500, open_low=True),
+    "revenue_sigma": Range(0, 10),
+    "revenue_factor": Range(0, 10),
+    "cart_probability": SHARE,
+    "cart_low": Range(0, 1e6),
+    "cart_high": Range(0, 1e6),
+    "organic_probability": SHARE,
+    "ad_effect": Range(0, 10),
+    "ad_effect_hours": _HOURS,
+    "attribution_hours": _HOURS,
+    "margin": SHARE,
+    "leaving_probability": SHARE,
+}
+"""What those of the customers' response may be."""
+_LISTS = ("context_ctr", "conversion_quantiles")
+"""Equally likely values, as many as one likes."""
 
 
 @jax.tree_util.register_dataclass
@@ -99,11 +149,20 @@ class Params:
     """Whose ads are shown. An agent that is masked here bids, wins and pays, and customers see nothing: a ghost ad."""
 
     def replace(self, **changes: Any) -> Params:
-        """These parameters with some numbers changed; names of ``ResponseParams`` are found there."""
-        names = ResponseParams.__dataclass_fields__
-        inner = {name: changes.pop(name) for name in list(changes) if name in names}
-        response = replace(changes.pop("response", self.response), **inner)
-        changed = replace(self, response=response, **changes)
+        """These parameters with some numbers changed, each in the type and shape that it had.
+
+        Names of ``ResponseParams`` are found there; one number serves every agent or stage. Raises TypeError or
+        ValueError, naming the field, for what an option would be refused for. Works under jit and vmap: numbers that
+        are traced are clipped to their ranges, and what they have to do with each other is not checked.
+        """
+        inner = {name: changes.pop(name) for name in list(changes) if name in ResponseParams.__dataclass_fields__}
+        known_fields(self, changes, but=("end_hours",))
+        response = self.response
+        if "response" in changes:
+            response = fitted_part("response", changes.pop("response"), response, RESPONSE_RANGES, lists=_LISTS)
+        response = replace(response, **fitted(response, inner, RESPONSE_RANGES, lists=_LISTS))
+        changed = replace(self, response=response, **fitted(self, changes, RANGES))
+        _check_together(changed)
         if {"horizon", "step_hours"} & set(changes):
             return replace(changed, end_hours=episode_hours(changed.horizon, changed.step_hours))
         return changed
@@ -122,6 +181,18 @@ class Params:
             active=(jnp.arange(self.active.shape[-1]) <= rivals) | (c >= 1),
             drift=self.drift if drift is None else jnp.asarray(drift, float),
         )
+
+
+def _check_together(params: Params) -> None:
+    """Raise ValueError for numbers that do not fit each other; those that are traced are not looked at."""
+    if is_concrete(params.stage_mix) and abs((total := float(np.sum(np.asarray(params.stage_mix)))) - 1) > 1e-3:
+        raise ValueError(f"stage_mix must hold shares that sum to 1, got a sum of {total:g}")
+    if is_concrete(params.initial_budget):
+        units = np.sum(np.asarray(params.initial_budget), dtype=np.int64)
+        if units > MAX_TOTAL_BUDGET * UNITS:
+            allowed = f"at most {MAX_TOTAL_BUDGET * UNITS} money units in sum over the agents"
+            raise ValueError(f"initial_budget must be {allowed}, got {units}")
+    ordered(params.response, "cart_low", "cart_high")
 
 
 def step_hours(hours_per_opportunity: float) -> Float[Array, "24"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -20,7 +21,7 @@ from rtb_envs.envs.retargeting.noise import Responses
 from rtb_envs.envs.retargeting.params import Params
 from rtb_envs.users.attribution import attribution_credit
 from rtb_envs.users.conversion_delay import conversion_delay
-from rtb_envs.users.exact import pick, rounded
+from rtb_envs.users.exact import once, once_flags, pick, rounded
 from rtb_envs.users.fatigue import exposure_pressure, fatigue
 from rtb_envs.users.lifecycle import lifecycle_stage, updated_lifetime_value
 
@@ -98,10 +99,12 @@ def respond(
     response = params.response
     agents = jnp.arange(config.num_agents)
     shown = (agents == winner) & params.shown
+    is_shown = (winner >= 0) & pick(params.shown, winner)
     stage = customer.stage
 
     pressure = own_pressure(customer, hours, params)
-    mine = jnp.where(shown, fatigue_factor(pressure, params) * intensity_factor(intensity, params), 0).max()
+    fatigued = fatigue_factor(pick(pressure, winner), params)
+    mine = jnp.where(is_shown, fatigued * intensity_factor(pick(intensity, winner), params), 0)
     noise = response.ctr_noise * params.realism * draw.ctr_noise
     rate = click_rate(predicted_ctr, noise, drift, pick(response.ctr_factor, stage) * mine, params)
     click = draw.click < rate
@@ -111,25 +114,32 @@ def respond(
     customer = customer._replace(
         pressure=jnp.where(shown, pressure, customer.pressure),
         last_exposure=jnp.where(shown, hours, customer.last_exposure),
-        touch_agent=_pushed(customer.touch_agent, winner, click),
-        touch_hours=_pushed(customer.touch_hours, hours, click),
     )
-    exposed = jnp.any(hours - customer.last_exposure <= response.ad_effect_hours)
+    exposed = functools.reduce(jnp.logical_or, hours - customer.last_exposure <= response.ad_effect_hours)
     organic_probability = pick(response.organic_probability, stage)
     lifted = organic_probability * jnp.where(exposed, 1 + response.ad_effect, 1)
     organic = ~conversion & (draw.organic < lifted)
     organic_masked = ~conversion & (draw.organic < organic_probability)
+    left = draw.leaving < response.leaving_probability
+    # The click apart from what follows: with two readers the click rate is computed before them, in wide instructions.
+    conversion, organic, organic_masked, exposed, left = once_flags(
+        conversion, organic, organic_masked, exposed & ~conversion, left
+    )
+    (click,) = once_flags(click)
+    customer = customer._replace(
+        touch_agent=_pushed(customer.touch_agent, winner, click),
+        touch_hours=_pushed(customer.touch_hours, hours, click),
+    )
 
     purchase = conversion | organic
     dollars = jnp.where(purchase, _revenue(draw.revenue, stage, params), 0.0)
-    cents = _cents(dollars)
+    cents = once(_cents(dollars))
     touch_credit = attribution_credit(
         customer.touch_agent, hours - customer.touch_hours, config.attribution, response.attribution_hours
     )
     by_agent = jnp.where(customer.touch_agent[:, None] == agents, touch_credit[:, None], 0).sum(0, dtype=jnp.int32)
     part, delay = draw.delay_part, draw.delay
     moved = _moved(customer, hours, draw, click & ~conversion, purchase, cents, params)
-    left = draw.leaving < response.leaving_probability
     conversion_of_next = conversion_probability(draw.fresh_conversion, response)
     fresh = fresh_customer(moved, conversion_of_next, category(draw.fresh_category), hours)
     next_customer = Customer(*(jnp.where(left, new, old) for new, old in zip(fresh, moved, strict=True)))
@@ -139,10 +149,10 @@ def respond(
         conversion=conversion,
         organic=organic,
         organic_masked=organic_masked,
-        exposed=exposed & ~conversion,
+        exposed=exposed,
         revenue=cents,
         first_purchase=purchase & (customer.purchases == 0),
-        credit=jnp.where(purchase, by_agent, 0),
+        credit=once(jnp.where(purchase, by_agent, 0)),
         delay_hours=jnp.where(conversion, rounded(conversion_delay(part, delay) * params.realism), 0),
         lifetime_value=jnp.where(purchase, _cents(moved.lifetime_value), 0),
         left=left,

@@ -6,18 +6,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    YamlConfigSettingsSource,
 )
 
 from rtb_envs.envs.marketplace.config import MAX_BUYERS, MAX_DAYS, MAX_SELLERS, SCENARIOS
 from rtb_envs.envs.marketplace.options import Options, option_names
+from rtb_envs.yaml_reader import YamlError, read_yaml
 
 PARTIES = ("buyers", "sellers", "days")
 
@@ -101,7 +101,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings
 
     def options(self) -> Options:
         """The market's options; the scenario is chosen where it runs."""
@@ -141,13 +141,22 @@ def load_settings(path: Path | None = None, **flags: Any) -> Settings:
         return Settings(**given)
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"config {path} can not be read as YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content or {}, dict):
+        content = read_yaml(path) or {}
+    except (OSError, YamlError) as error:
+        raise ValueError(f"config {path} can not be read as YAML: {error}") from None
+    if not isinstance(content, dict):
         raise ValueError(f"config {path} must hold settings as name: value, got {str(content)[:40]!r}")
 
     class FromFile(Settings):
-        model_config = SettingsConfigDict(yaml_file=path)
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, InitSettingsSource(settings_cls, content)
 
     return FromFile(**given)

@@ -38,6 +38,9 @@ SHADING_SPREAD = 0.1
 MAX_ROUNDS = 10**9
 BLOCK_ROUNDS = 4096
 BLOCK_CREATIVES = 1024
+_PRICE_VARIANCE = (BID_CAP - RESERVE_PRICE) ** 2 / 12
+"""Of a price anywhere between reserve price and cap, $²: it counts as one round more, so that few rounds whose prices
+happen to be alike do not pass for certainty."""
 MONEY_UNITS = 2**16
 """Units of money in a dollar: a price of at most 6 $ summed over a block stays below 2**31."""
 _RIVALS, _CLICKS = 1, 2
@@ -123,8 +126,18 @@ class Totals:
     @property
     def cost_per_click_error(self) -> NDArray[np.float64]:
         """Standard error of ``cost_per_click``, $: clicks sample the prices of the rounds won."""
-        variance = _ratio(self.price_square_sum, self.wins) - self.mean_price**2
-        return np.sqrt(_ratio(np.maximum(0.0, variance), self.clicks))
+        return np.sqrt(_ratio(self._price_variance, self.clicks))
+
+    @property
+    def mean_price_error(self) -> NDArray[np.float64]:
+        """Standard error of ``mean_price``, $, from the finite number of rounds won."""
+        return np.sqrt(_ratio(self._price_variance, self.wins))
+
+    @property
+    def _price_variance(self) -> NDArray[np.float64]:
+        """Of the price in a round won, $²."""
+        within = np.maximum(0.0, _ratio(self.price_square_sum, self.wins) - self.mean_price**2)
+        return within + _ratio(np.full(len(self.wins), _PRICE_VARIANCE), self.wins)
 
 
 def _ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> NDArray[np.float64]:
@@ -142,10 +155,13 @@ def simulate(
     """Play ``num_rounds`` (up to 10⁹) with each creative: ``bids`` in $, ``ctr`` and ``numbers`` (addresses of
     its click draws) all [creatives]. ``progress`` is told the rounds done after each block.
 
-    Raises ValueError for a number of rounds or bids out of range.
+    Raises ValueError for a number of rounds, bids or click rates out of range, or arrays that differ in length.
     """
     validation.integer("num_rounds", num_rounds, 1, MAX_ROUNDS)
-    bids = validation.array("bids", bids, [np.shape(ctr)], 0.0, BID_CAP)
+    ctr = validation.array("ctr", ctr, [(len(bids),)], 0.0, 1.0)
+    bids = validation.array("bids", bids, [ctr.shape], 0.0, BID_CAP)
+    if np.shape(numbers) != ctr.shape:
+        raise ValueError(f"numbers must have shape {ctr.shape}, got shape {np.shape(numbers)}")
     units = np.round(bids * MONEY_UNITS).astype(np.float32)
     draw_rivals, settle = _programs()
     stream = Stream.from_key(jax.random.key(seed))
@@ -225,6 +241,11 @@ class AuctionResult:
     def expected_cpm(self) -> NDArray[np.float64]:
         """$ for a thousand impressions at the forecast's click rate and the mean price of a slot."""
         return 1000.0 * rates(self.items)[0] * self.totals.mean_price
+
+    @property
+    def cpm_log_error(self) -> NDArray[np.float64]:
+        """Standard error of the logarithm of ``expected_cpm`` from the finite number of rounds."""
+        return self.totals.mean_price_error / self.totals.mean_price
 
 
 def simulate_items(items: Sequence[Item], num_rounds: int, seed: int) -> AuctionResult:

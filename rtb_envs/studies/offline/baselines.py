@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 
 from rtb_envs.studies.offline.checks import Checks
 from rtb_envs.users.personas import DAYPARTS
+from rtb_envs.validation import shown
 
 NUM_EXPOSURES = 8
 DEFAULT_IMPRESSIONS = 1_000_000
 """Stands for the impressions that a baseline's rates were measured on where the file does not say: its standard errors
 and the posterior follow from it."""
 _LARGEST = 1_000_000_000
+MAX_PLACEMENTS = 200
+_RATE_FIELDS = ("cpm_dollars", "ctr_percent", "cvr_percent", "impressions")
+_CELL_FIELDS = ("cpm_dollars", "cells")
 
 EXAMPLE = {
     "Feed": (119.15, 1.45, 0.31),
@@ -63,28 +67,43 @@ def example_document() -> dict[str, Any]:
 
 def read_baselines(path: Path) -> Baselines:
     """The baselines of a YAML file; InvalidInputError with a line for each error, OSError if it cannot be read."""
-    import yaml
+    from rtb_envs.yaml_reader import YamlError, read_yaml
 
     checks = Checks(path.name)
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        checks.fail("the file", f"is not YAML: {' '.join(str(error).split())}")
+        document = read_yaml(path)
+    except YamlError as error:
+        for one in error.errors:
+            checks.fail("the file", one)
         checks.finish()
     return parse_baselines(document, checks)
 
 
 def parse_baselines(document: Any, checks: Checks) -> Baselines:
     """The baselines of a decoded file; see ``read_baselines``."""
-    placements = checks.mapping("placements", checks.mapping("the file", document).get("placements"))
-    entries = {str(name): checks.mapping(f"placement {name!r}", entry) for name, entry in placements.items()}
+    file = checks.mapping("the file", document)
+    checks.fields("the file", file, ["placements"])
+    placements = checks.mapping("placements", file.get("placements")) if file else {}
+    if len(placements) > MAX_PLACEMENTS:
+        checks.fail("placements", f"must be at most {MAX_PLACEMENTS}, got {len(placements)}")
+        checks.finish()
+    entries = {
+        checks.name("placements: a name", name): checks.mapping(f"placement {shown(name)}", entry)
+        for name, entry in placements.items()
+    }
     with_cells = ["cells" in entry for entry in entries.values()]
     if any(with_cells) and not all(with_cells):
         checks.fail("placements", "must give cells for every placement or for none")
     detailed = bool(with_cells) and all(with_cells)
-    read = _cells if detailed else _rates
+    read, fields = (_cells, _CELL_FIELDS) if detailed else (_rates, _RATE_FIELDS)
+    for name, entry in entries.items():
+        if detailed or "cells" not in entry:
+            checks.fields(f"placement {name!r}", entry, fields)
     counts = [read(checks, f"placement {name!r}", entry) for name, entry in entries.items()]
-    cpm = [checks.number(f"placement {name!r}", entry, "cpm_dollars", open_low=True) for name, entry in entries.items()]
+    cpm = [
+        checks.number(f"placement {name!r}", entry, "cpm_dollars", 0.0, _LARGEST, open_low=True)
+        for name, entry in entries.items()
+    ]
     checks.finish()
     impressions, clicks, conversions = np.moveaxis(np.array(counts), 1, 0)
     assumed = not detailed and any("impressions" not in entry for entry in entries.values())
@@ -112,8 +131,9 @@ def _cells(checks: Checks, where: str, entry: Mapping[str, Any]) -> NDArray[np.f
     for index, cell in enumerate(cells):
         at = f"{where}: cell {index}"
         cell = checks.mapping(at, cell)
+        checks.fields(at, cell, ("daypart", "exposure", "impressions", "clicks", "conversions"))
         daypart, exposure = cell.get("daypart"), cell.get("exposure")
-        if daypart not in DAYPARTS or not isinstance(exposure, int) or not 1 <= exposure <= NUM_EXPOSURES:
+        if daypart not in DAYPARTS or type(exposure) is not int or not 1 <= exposure <= NUM_EXPOSURES:
             checks.fail(at, f"must have a daypart of {', '.join(DAYPARTS)} and an exposure from 1 to {NUM_EXPOSURES}")
             continue
         if (daypart, exposure) in seen:
@@ -130,4 +150,7 @@ def _cells(checks: Checks, where: str, entry: Mapping[str, Any]) -> NDArray[np.f
     missing = len(DAYPARTS) * NUM_EXPOSURES - len(seen)
     if missing:
         checks.fail(f"{where}: cells", f"must cover every daypart and exposure, {missing} are missing")
+    if not np.nansum(counts[1]):
+        # Conversions per click are no number then.
+        checks.fail(f"{where}: cells", "must have a click in one of them at least")
     return counts

@@ -66,7 +66,11 @@ class Fit:
     """What ``ctr_error`` would be from the finite counts of the cells alone."""
     cvr_noise: float
     chi_square_per_freedom: float
-    """Pearson's statistic over cells less fitted numbers: about 1 if the model is right; NaN without spare cells."""
+    """Pearson's statistic over cells less fitted numbers: about 1 if the model is right; NaN without spare cells.
+
+    Above 1 it multiplies the covariance, as counts that vary more than binomial ones ask for (McCullagh & Nelder,
+    Generalized Linear Models, 1989, section 4.5): a model that fits badly knows less than its counts say.
+    """
 
     @property
     def standard_error(self) -> NDArray[np.float64]:
@@ -240,6 +244,9 @@ def _described(
     noise = np.sqrt((weight * (1.0 - rate) / (rate * np.maximum(trials, 1.0))).sum((1, 2, 3)))
     pearson = (np.square(successes - trials * rate) / np.maximum(trials * rate * (1 - rate), 1e-12)).sum()
     freedom = int((trials > 0).sum()) - int(varied.sum())
+    dispersion = float(pearson / freedom) if freedom > 0 else float("nan")
+    if dispersion > 1.0:
+        covariance *= dispersion
     names = [
         f"{kind} of {name}" for kind in ("log click scale", "log conversion scale") for name in baselines.placements
     ]
@@ -256,5 +263,5 @@ def _described(
         cvr_error=float(error[1]),
         ctr_noise=float(noise[0]),
         cvr_noise=float(noise[1]),
-        chi_square_per_freedom=float(pearson / freedom) if freedom > 0 else float("nan"),
+        chi_square_per_freedom=dispersion,
     )

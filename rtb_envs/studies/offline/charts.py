@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from rtb_envs.pages import COLORS, MUTED
+from rtb_envs.pages import COLORS, MUTED, literal
 from rtb_envs.studies.offline.baselines import NUM_EXPOSURES
 from rtb_envs.studies.offline.calibration import persona_weights
 from rtb_envs.studies.offline.comparison import BID_FACTORS, METHODS, QUALITY_FACTORS
@@ -45,7 +45,7 @@ def cac_chart(study: Study) -> go.Figure:
             marker={"color": _METHOD_COLORS[method], "symbol": _METHOD_SYMBOLS[method], "size": 9},
             name=METHOD_NAMES[method],
         )
-    names = [study.items[i].creative_id for i in order]
+    names = [literal(study.items[i].creative_id) for i in order]
     return figure.update_layout(
         xaxis_title="CAC ($ a sign-up, logarithmic)",
         yaxis_title="creative",
@@ -77,14 +77,14 @@ def slope_chart(study: Study) -> go.Figure:
             mode="lines+markers",
             line={"color": color, "width": 3 if enters or leaves else 1.2},
             marker={"size": 8},
-            name=item.creative_id,
+            name=literal(item.creative_id),
             showlegend=False,
         )
         for x, anchor, rank in ((0, "right", path[0]), (positions[-1], "left", path[-1])):
             figure.add_annotation(
                 x=x,
                 y=rank,
-                text=item.creative_id,
+                text=literal(item.creative_id),
                 showarrow=False,
                 xanchor=anchor,
                 xshift=10 if anchor == "left" else -10,
@@ -120,7 +120,7 @@ def win_rate_chart(study: Study) -> go.Figure:
                 "size": 9,
                 "symbol": ("circle", "diamond", "square")[b],
             },
-            text=[item.creative_id for item in study.items],
+            text=[literal(item.creative_id) for item in study.items],
             name=f"creatives at bid × {factor:g}",
         )
     return figure.update_layout(xaxis_title="our bid ($ a click)", yaxis_title="win rate (% of auctions)")
@@ -222,6 +222,7 @@ def daypart_chart(study: Study) -> go.Figure:
 def fit_chart(study: Study) -> go.Figure:
     """Observed and fitted click and sign-up rates of each placement."""
     figure, baselines, fitted = go.Figure(), study.baselines, study.fitted
+    placements = [literal(name) for name in baselines.placements]
     impressions, clicks = baselines.impressions.sum((1, 2)), baselines.clicks.sum((1, 2))
     shown = {
         "CTR": (clicks / impressions, (fitted.ctr * baselines.impressions).sum((1, 2)) / impressions),
@@ -232,21 +233,27 @@ def fit_chart(study: Study) -> go.Figure:
     }
     for index, (name, (observed, predicted)) in enumerate(shown.items()):
         figure.add_bar(
-            x=baselines.placements,
+            x=placements,
             y=100 * observed,
             offsetgroup=name,
             name=f"{name}, baseline",
             marker={"color": COLORS[5 - index]},
         )
         figure.add_scatter(
-            x=baselines.placements,
+            x=placements,
             y=100 * predicted,
             offsetgroup=name,
             name=f"{name}, fit",
             mode="markers",
             marker={"symbol": "x" if index else "diamond", "size": 11, "color": (COLORS[0], COLORS[1])[index]},
         )
-    return figure.update_layout(xaxis_title="placement", yaxis_title="rate (%)", barmode="group", scattermode="group")
+    # A category, whatever it is called: plotly would take 7 for a number and 2024-01 for a date.
+    return figure.update_layout(
+        xaxis={"title": "placement", "type": "category"},
+        yaxis_title="rate (%)",
+        barmode="group",
+        scattermode="group",
+    )
 
 
 def allocation_chart(study: Study) -> go.Figure:
@@ -254,7 +261,9 @@ def allocation_chart(study: Study) -> go.Figure:
     figure = go.Figure()
     days = [f"day {day + 1}" for day in range(len(study.tested.allocation))]
     for i in study.orders["thompson"]:
-        figure.add_bar(y=days, x=study.tested.allocation[:, i], name=study.items[i].creative_id, orientation="h")
+        figure.add_bar(
+            y=days, x=study.tested.allocation[:, i], name=literal(study.items[i].creative_id), orientation="h"
+        )
     return figure.update_layout(
         barmode="stack",
         xaxis_title="spend ($)",

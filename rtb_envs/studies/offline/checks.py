@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from rtb_envs.validation import shown
+
+_MOST_CHARACTERS = 200
 
 
 class InvalidInputError(ValueError):
@@ -29,17 +33,34 @@ class Checks:
     def mapping(self, where: str, value: Any) -> Mapping[str, Any]:
         """``value`` if it is a mapping that holds something, else an error and an empty one."""
         if isinstance(value, Mapping) and value:
+            for name in getattr(value, "repeated", ()):
+                self.fail(where, f"must give {shown(name)} once")
             return value
-        self.fail(where, f"must be a mapping of names to values, got {_short(value)}")
+        self.fail(where, f"must be a mapping of names to values, got {shown(value)}")
         return {}
+
+    def name(self, where: str, value: Any) -> str:
+        """``value`` if it can name something on a page: a printable text of at most 200 characters, else an error and
+        an empty one."""
+        if isinstance(value, str) and 0 < len(value) <= _MOST_CHARACTERS and value.isprintable():
+            return value
+        rule = f"must be a printable text of 1 to {_MOST_CHARACTERS} characters, got {shown(value)}"
+        self.fail(where, "is missing" if value is None else rule)
+        return ""
+
+    def fields(self, where: str, value: Mapping[str, Any], known: Sequence[str]) -> None:
+        """An error for each key of ``value`` that is not ``known``."""
+        for name in value:
+            if name not in known:
+                self.fail(f"{where}: {shown(name)}", f"is no field; the fields are {', '.join(known)}")
 
     def number(
         self,
         where: str,
         parent: Mapping[str, Any],
         field: str,
-        low: float = 0.0,
-        high: float = math.inf,
+        low: float,
+        high: float,
         *,
         open_low: bool = False,
     ) -> float:
@@ -49,14 +70,14 @@ class Checks:
             self.fail(name, "is missing")
             return math.nan
         value = parent[field]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            self.fail(name, f"must be a finite number, got {_short(value)}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
+            self.fail(name, f"must be a finite number, got {shown(value)}")
             return math.nan
         if value > high:
-            self.fail(name, f"must be at most {high:g}, got {_short(value)}")
+            self.fail(name, f"must be at most {high:g}, got {shown(value)}")
             return math.nan
         if value < low or (open_low and value == low):
-            self.fail(name, f"must be {'above' if open_low else 'at least'} {low:g}, got {_short(value)}")
+            self.fail(name, f"must be {'above' if open_low else 'at least'} {low:g}, got {shown(value)}")
             return math.nan
         return float(value)
 
@@ -64,8 +85,3 @@ class Checks:
         """Raise InvalidInputError if anything was wrong."""
         if self.errors:
             raise InvalidInputError(self.errors)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."

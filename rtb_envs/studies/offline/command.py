@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rtb_envs.cli import need_extra, refuse
+from rtb_envs.files import write_texts
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -21,17 +22,19 @@ def study(
         Path | None, typer.Argument(help="Forecasts of the creatives, JSON.", metavar="FORECASTS")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the reports and the page.")] = None,
-    budget: Annotated[int, typer.Option(min=1, help="Daily budget, $; a key of the forecasts.")] = 30_000,
+    budget: Annotated[int, typer.Option(min=1, max=10**12, help="Daily budget, $; a key of the forecasts.")] = 30_000,
     baselines: Annotated[
         Path | None, typer.Option(help="Placement baselines, YAML; the example's if left out.")
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, max=10**9, help="Auctions of each creative.")] = 2_000,
     days: Annotated[int, typer.Option(min=1, max=365, help="Days of Thompson Sampling.")] = 3,
-    stop_ratio: Annotated[float, typer.Option(min=0.01, help="Stop at this multiple of the forecast CAC.")] = 1.25,
+    stop_ratio: Annotated[
+        float, typer.Option(min=0.01, max=1e6, help="Stop at this multiple of the forecast CAC.")
+    ] = 1.25,
     stop_probability: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Stop when the CAC exceeds it with this probability.")
     ] = 0.5,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of all that is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1000, help="Seed of all that is drawn.")] = 0,
     journeys: Annotated[int, typer.Option(min=0, max=_MOST_JOURNEYS, help="Print so many sample journeys.")] = 0,
     legacy_names: Annotated[
         bool, typer.Option("--legacy-names", help="Also write auctiongym_, rl_ and recsim_offline_simulation.json.")
@@ -40,15 +43,16 @@ def study(
 ) -> None:
     """Does auction- and user-aware simulation change the decision that Thompson Sampling makes?"""
     need_extra("studies", "plotly", "yaml")
-    if example is not None:
+    if example is not None and forecasts is None and out is None:
         _write_example(example)
         return
-    if forecasts is None or out is None:
+    if forecasts is None or out is None or example is not None:
         raise refuse("give FORECASTS and --out DIR, or --example DIR")
 
     from rtb_envs.studies.offline.baselines import Baselines, example_baselines, read_baselines
     from rtb_envs.studies.offline.checks import InvalidInputError
     from rtb_envs.studies.offline.forecasts import Item, read_forecasts
+    from rtb_envs.studies.offline.study import Settings, run_study
 
     errors: list[str] = []
     items: list[Item] = []
@@ -65,27 +69,25 @@ def study(
         errors += invalid.errors
     except (OSError, UnicodeDecodeError) as error:
         errors.append(f"{baselines}: {_reason(error)}")
-    if out.exists() and not out.is_dir():
-        errors.append(f"--out {out}: is not a folder")
+    errors += [f"--out {out}: {found} is not a folder" for found in (out, *out.parents) if _is_in_the_way(found)]
     if errors:
         raise refuse(*errors)
 
-    from rtb_envs.files import write_text
     from rtb_envs.studies.offline.page import study_page
     from rtb_envs.studies.offline.reports import json_reports
     from rtb_envs.studies.offline.samples import sample_journeys
-    from rtb_envs.studies.offline.study import Settings, run_study
     from rtb_envs.studies.offline.summary import summary
 
     settings = Settings(budget, rounds, days, stop_ratio, stop_probability, seed)
-    result = run_study(items, placements, settings)
+    try:
+        result = run_study(items, placements, settings)
+    except ValueError as error:
+        raise refuse(error) from None
     reports = json_reports(result, legacy_names=legacy_names)
     texts = {name: json.dumps(report, indent=2, allow_nan=False) + "\n" for name, report in reports.items()}
     texts["offline_study.html"] = study_page(result, example_baselines=baselines is None).html()
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            write_text(out / name, text)
+        write_texts(out, texts)
     except OSError as error:
         raise refuse(f"--out {out}: {_reason(error)}") from None
     typer.echo(summary(result))
@@ -99,10 +101,19 @@ def _write_example(folder: Path) -> None:
 
     try:
         paths = write_example(folder)
+    except FileExistsError as error:
+        raise refuse(f"--example {folder}: {error}") from None
     except OSError as error:
         raise refuse(f"--example {folder}: {_reason(error)}") from None
     typer.echo(f"written: {', '.join(map(str, paths))}")
     typer.echo(f"now: rtb study {paths[0]} --baselines {paths[2]} --out {folder / 'study'}")
+
+
+def _is_in_the_way(path: Path) -> bool:
+    try:
+        return path.exists() and not path.is_dir()
+    except OSError:
+        return False
 
 
 def _reason(error: Exception) -> str:

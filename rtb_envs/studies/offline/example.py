@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rtb_envs.files import write_text
+from rtb_envs.files import write_texts
 from rtb_envs.studies.offline.baselines import NUM_EXPOSURES, example_document, parse_baselines
 from rtb_envs.studies.offline.checks import Checks
 from rtb_envs.users.personas import DAYPARTS
@@ -102,10 +102,13 @@ def example_files() -> dict[str, str]:
 
 
 def write_example(folder: Path) -> list[Path]:
-    """Write the example's files into ``folder``, which is made; returns their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for name, text in example_files().items():
-        write_text(folder / name, text)
-        paths.append(folder / name)
-    return paths
+    """Write the example's files into ``folder``, which is made; returns their paths.
+
+    Raises FileExistsError rather than replace a file of one of their names that holds something else.
+    """
+    texts = example_files()
+    for name, text in texts.items():
+        path = folder / name
+        if path.exists() and not (path.is_file() and path.read_bytes() == text.encode()):
+            raise FileExistsError(f"{name} is there already and is not the example's")
+    return write_texts(folder, texts)

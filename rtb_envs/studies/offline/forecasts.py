@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from rtb_envs.files import read_text
 from rtb_envs.studies.offline.checks import Checks
+from rtb_envs.validation import shown
 
 FIGURES = ("impressions", "clicks", "signups", "cac")
 QUANTILES = ("p10", "p50", "p90")
@@ -23,6 +26,7 @@ DEFAULT_FREQUENCY = 3.0
 """Exposures of a user where the forecast has no ``reach``: the same for every creative."""
 _SPREAD_10_TO_90 = 2 * 1.2815515655446004
 _LARGEST_COUNT = 1e12
+MAX_BYTES = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -78,14 +82,28 @@ class Item:
         return zlib.crc32(self.creative_id.encode())
 
 
+class _Entries(dict[str, Any]):
+    """A JSON object that knows which of its keys were given more than once: the last value alone is in it."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        counts = Counter(name for name, _ in pairs) if len(self) < len(pairs) else {}
+        self.repeated = [name for name, count in counts.items() if count > 1]
+
+
 def read_forecasts(path: Path, budget_key: str) -> list[Item]:
-    """The items of a forecast file at ``budget_key``, in the order of the file.
+    """The items of a forecast file (JSON in UTF-8) at ``budget_key``, in the order of the file.
 
     Raises InvalidInputError with a line for each error, OSError if the file cannot be read.
     """
     checks = Checks(path.name)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        text = read_text(path, MAX_BYTES)
+    except ValueError as error:
+        checks.fail("the file", str(error))
+        checks.finish()
+    try:
+        document = json.loads(text, object_pairs_hook=_Entries)
     except (ValueError, RecursionError) as error:
         checks.fail("the file", f"is not JSON: {error}")
         checks.finish()
@@ -99,9 +117,9 @@ def parse_forecasts(document: Any, budget_key: str, checks: Checks) -> list[Item
         checks.fail("items", "must be a list of at least one item")
         entries = []
     items = [_item(checks, index, entry, budget_key) for index, entry in enumerate(entries)]
-    names = [item.creative_id for item in items]
-    for name in dict.fromkeys(name for name in names if name and names.count(name) > 1):
-        checks.fail(f"item {name!r}: creative_id", f"must be unique, is given {names.count(name)} times")
+    for name, count in Counter(item.creative_id for item in items if item.creative_id).items():
+        if count > 1:
+            checks.fail(f"item {name!r}: creative_id", f"must be unique, is given {count} times")
     checks.finish()
     return items
 
@@ -113,15 +131,13 @@ def leading_items(items: Sequence[Item], number: int = NUM_ITEMS) -> list[Item]:
 
 def _item(checks: Checks, index: int, entry: Any, budget_key: str) -> Item:
     entry = checks.mapping(f"item {index}", entry)
-    name = entry.get("creative_id")
-    where = f"item {name!r}" if isinstance(name, str) and name else f"item {index}"
-    if entry and not (isinstance(name, str) and name):
-        checks.fail(f"{where}: creative_id", "is missing" if name is None else f"must be a text, got {name!r}")
+    name = checks.name(f"item {index}: creative_id", entry.get("creative_id")) if entry else ""
+    where = f"item {name!r}" if name else f"item {index}"
     p_win = checks.number(where, entry, "p_win", 0.0, 1.0) if entry else math.nan
     budgets = checks.mapping(f"{where}: budgets", entry.get("budgets")) if entry else {}
     figures: Mapping[str, Any] = {}
     if budgets and budget_key not in budgets:
-        checks.fail(f"{where}: budgets", f"has no {budget_key!r}, only {', '.join(map(repr, budgets))}")
+        checks.fail(f"{where}: budgets", f"has no {budget_key!r}, only {shown(list(budgets))}")
     elif budgets:
         figures = checks.mapping(f"{where}: budgets.{budget_key}", budgets[budget_key])
     at = f"{where}: budgets.{budget_key}"
@@ -131,7 +147,7 @@ def _item(checks: Checks, index: int, entry: Any, budget_key: str) -> Item:
         _consistent(checks, at, read, reach)
     nothing = Quantiles(math.nan, math.nan, math.nan)
     impressions, clicks, signups, cac = (read.get(figure, nothing) for figure in FIGURES)
-    return Item(name if isinstance(name, str) else "", p_win, impressions, clicks, signups, cac, reach)
+    return Item(name, p_win, impressions, clicks, signups, cac, reach)
 
 
 def _quantiles(checks: Checks, where: str, figures: Mapping[str, Any], figure: str) -> Quantiles:
@@ -145,7 +161,7 @@ def _quantiles(checks: Checks, where: str, figures: Mapping[str, Any], figure: s
     positive = figure in ("impressions", "cac", "reach")
     at = f"{where}.{figure}"
     values = [
-        checks.number(at, parent, name, high=_LARGEST_COUNT, open_low=positive and name != "p10") for name in QUANTILES
+        checks.number(at, parent, name, 0.0, _LARGEST_COUNT, open_low=positive and name != "p10") for name in QUANTILES
     ]
     for (low_name, low), (high_name, high) in zip(
         zip(QUANTILES[:2], values[:2], strict=True), zip(QUANTILES[1:], values[1:], strict=True), strict=True
@@ -156,14 +172,16 @@ def _quantiles(checks: Checks, where: str, figures: Mapping[str, Any], figure: s
 
 
 def _consistent(checks: Checks, where: str, figures: Mapping[str, Quantiles], reach: Quantiles | None) -> None:
-    """Medians of what is counted along the way from impression to sign-up must not rise."""
-    impressions, clicks, signups = (figures[name].p50 for name in FIGURES[:3])
-    if clicks > impressions:
-        checks.fail(f"{where}.clicks: p50", f"must not exceed impressions, got {clicks:g} > {impressions:g}")
-    if signups > clicks:
-        checks.fail(f"{where}.signups: p50", f"must not exceed clicks, got {signups:g} > {clicks:g}")
-    if reach is not None and reach.p50 > impressions:
-        checks.fail(f"{where}.reach: p50", f"must not exceed impressions, got {reach.p50:g} > {impressions:g}")
+    """What is counted along the way from impression to sign-up must not rise, nor users be more than impressions, at
+    any quantile: a part never exceeds the whole, so no quantile of it does."""
+    pairs = [("clicks", figures["clicks"], "impressions"), ("signups", figures["signups"], "clicks")]
+    if reach is not None:
+        pairs.append(("reach", reach, "impressions"))
+    for name, part, whole in pairs:
+        for quantile in QUANTILES:
+            some, most = getattr(part, quantile), getattr(figures[whole], quantile)
+            if some > most:
+                checks.fail(f"{where}.{name}: {quantile}", f"must not exceed {whole}, got {some:g} > {most:g}")
 
 
 def rates(items: Sequence[Item]) -> tuple[np.ndarray[Any, np.dtype[np.float64]], np.ndarray[Any, np.dtype[np.float64]]]:

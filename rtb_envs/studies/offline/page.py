@@ -89,8 +89,8 @@ def _ranks(page: Page, study: Study) -> None:
         "CAC over held-out simulated journeys, $ a sign-up",
         ["slate", "median ($)", "2.5 % ($)", "97.5 % ($)"],
         rows,
-        f"{NUM_USERS:,} users meet both slates at the same moments; {NUM_RESAMPLES:,} resamples of users, with the "
-        "fit's and the sign-up rates' posterior. A switch needs a gain above 0 at 2.5 %.",
+        f"{NUM_USERS:,} users meet both slates at the same moments; {NUM_RESAMPLES:,} resamples of users, with draws "
+        "of the fit, the sign-up rates and the auctions' costs. A switch needs a gain above 0 at 2.5 %.",
     )
     header = ["method", "wasted before a stop ($)", "rotation regret (sign-ups)", "sign-ups", "creatives stopped"]
     rotation = [

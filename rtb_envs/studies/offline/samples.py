@@ -33,6 +33,7 @@ def sample_journeys(study: Study, number: int) -> str:
     creative its adjusted rates over all users.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=f"{number} sample journeys", title_justify="left")
@@ -54,7 +55,7 @@ def sample_journeys(study: Study, number: int) -> str:
             np.asarray(users.daypart[user]),
             float(users.match[user, creative]),
         )
-        names = PERSONAS.names[persona], DEVICES[device], study.items[creative].creative_id
+        names = PERSONAS.names[persona], DEVICES[device], escape(study.items[creative].creative_id)
         table.add_row(str(user + 1), *names, "\n".join(seen))
     screen = io.StringIO()
     Console(file=screen, width=110).print(table)

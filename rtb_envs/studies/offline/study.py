@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rtb_envs.studies.offline.auction import AuctionResult, simulate_items
+from rtb_envs import validation
+from rtb_envs.studies.offline.auction import MAX_ROUNDS, AuctionResult, simulate_items
 from rtb_envs.studies.offline.baselines import Baselines
 from rtb_envs.studies.offline.calibration import Fit, fit
 from rtb_envs.studies.offline.comparison import (
@@ -35,13 +36,14 @@ from rtb_envs.studies.offline.verdict import NUM_DRAWS, SLATE_SIZE, Verdict, com
 
 Floats = NDArray[np.float64]
 NUM_ROUNDS = 2_000
+MAX_DAYS, MAX_SEED = 365, 2**31 - 1000
 _LARGEST_RATE = 0.5
 _TRUTH, _INTERVALS = 31, 32
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a user may choose."""
+    """What a user may choose. Wrong values raise ValueError or TypeError naming the field."""
 
     budget: int = 30_000
     """$ a day, a key of the forecasts."""
@@ -53,6 +55,14 @@ class Settings:
     """A creative is stopped when its CAC probably exceeds this multiple of the forecast's median."""
     stop_probability: float = STOP_PROBABILITY
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        validation.integer("budget", self.budget, 1, 10**12)
+        validation.integer("num_rounds", self.num_rounds, 1, MAX_ROUNDS)
+        validation.integer("num_days", self.num_days, 1, MAX_DAYS)
+        validation.number("stop_ratio", self.stop_ratio, 0.01, 1e6)
+        validation.number("stop_probability", self.stop_probability, 0, 1)
+        validation.integer("seed", self.seed, 0, MAX_SEED)
 
 
 @dataclass(frozen=True)
@@ -115,10 +125,15 @@ def true_rates(items: Sequence[Item], seed: int) -> Floats:
 
 
 def run_study(forecasts: Sequence[Item], baselines: Baselines, settings: Settings) -> Study:
-    """The study of the twelve creatives with the highest ``p_win``."""
+    """The study of the twelve creatives with the highest ``p_win``.
+
+    Raises ValueError if none of them wins an auction, which few rounds may bring about.
+    """
     items = leading_items(forecasts)
     frequency = np.array([item.frequency for item in items])
     auction = simulate_items(items, settings.num_rounds, settings.seed)
+    if not auction.totals.wins.any():
+        raise ValueError(f"num_rounds must be so many that a creative wins an auction, got {settings.num_rounds}")
     cost = auction.expected_cpm / 1000.0
     stop_cac = settings.stop_ratio * np.array([item.cac.p50 for item in items])
     arms = Arms(cost, true_rates(items, settings.seed), stop_cac)
@@ -148,7 +163,16 @@ def run_study(forecasts: Sequence[Item], baselines: Baselines, settings: Setting
         orders,
         sensitivity(items, settings.seed),
         rotations(over_journeys, orders, budget, days, settings.stop_probability, settings.seed),
-        compare_slates(items, arms, tested, fitted, by_thompson[:SLATE_SIZE], by_journeys[:SLATE_SIZE], settings.seed),
+        compare_slates(
+            items,
+            arms,
+            tested,
+            fitted,
+            auction.cpm_log_error,
+            by_thompson[:SLATE_SIZE],
+            by_journeys[:SLATE_SIZE],
+            settings.seed,
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from rtb_envs.studies.offline.verdict import Verdict
 def summary(study: Study) -> str:
     """The creatives in the order of their journeys, and the verdict."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=f"CAC by method, $ a sign-up (budget ${study.settings.budget:,} a day)", title_justify="left")
@@ -25,7 +26,7 @@ def summary(study: Study) -> str:
     for i in study.orders["journeys"]:
         costs = [dollars(study.cac.of[method][0, i]) for method in METHODS]
         win_rate = f"{100 * study.auction.totals.win_rate[i]:.1f}"
-        table.add_row(study.items[i].creative_id, *costs, win_rate, f"{study.items[i].frequency:.1f}")
+        table.add_row(escape(study.items[i].creative_id), *costs, win_rate, f"{study.items[i].frequency:.1f}")
     screen = io.StringIO()
     Console(file=screen, width=100).print(table)
     return screen.getvalue() + "\n" + verdict_sentence(study.verdict)
@@ -35,7 +36,7 @@ def verdict_sentence(verdict: Verdict) -> str:
     """The decision and the figures that it rests on."""
     decision = f"Verdict: {verdict.decision}."
     if verdict.same_slate:
-        return f"{decision} Both methods choose the same eight creatives."
+        return f"{decision} Both methods choose the same slate."
     middle, low, high = verdict.gain
     return (
         f"{decision} The simulation-aware slate saves {_signed(middle)} a sign-up against Thompson's "

@@ -97,13 +97,14 @@ def play(seed: int, *, fatigue_rate: float, fatigue_recovery: float, frequencies
     fitted = fit(baselines)
     shown = np.array([item.frequency for item in items])
     by_thompson, by_journeys = journey_ranking(arms, tested, fitted, shown)
-    verdict = compare_slates(items, arms, tested, fitted, by_thompson[:SLATE_SIZE], by_journeys[:SLATE_SIZE], seed)
+    slates = by_thompson[:SLATE_SIZE], by_journeys[:SLATE_SIZE]
+    verdict = compare_slates(items, arms, tested, fitted, auction.cpm_log_error, *slates, seed)
     true_interest = interest_left(np.array([fatigue_rate]), np.array([fatigue_recovery]), shown)[0]
 
     def true_cac(slate: NDArray[np.int64]) -> float:
         return float(len(slate) / (rate * true_interest / cost)[slate].sum())
 
-    return Outcome(verdict, true_cac(by_thompson[:SLATE_SIZE]), true_cac(by_journeys[:SLATE_SIZE]))
+    return Outcome(verdict, *map(true_cac, slates))
 
 
 def with_effect(seed: int) -> Outcome:
@@ -128,7 +129,8 @@ def between_equals(seed: int) -> Verdict:
     everyone = np.arange(NUM_ITEMS)
     tested = run(arms, DAILY_BUDGET, NUM_DAYS, seed, slate_rule(everyone, DAILY_BUDGET))
     fitted = fit(planted_baselines(seed, (1.0, 1.0, 1.0, 1.0), 0.3, 0.4)[0])
-    return compare_slates(items, arms, tested, fitted, everyone[:SLATE_SIZE], everyone[-SLATE_SIZE:], seed)
+    slates = everyone[:SLATE_SIZE], everyone[-SLATE_SIZE:]
+    return compare_slates(items, arms, tested, fitted, np.zeros(NUM_ITEMS), *slates, seed)
 
 
 def main(num_studies: int = NUM_STUDIES) -> None:

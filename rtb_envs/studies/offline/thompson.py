@@ -129,7 +129,8 @@ def run(
     """Spend ``daily_budget`` $ a day for ``num_days`` by ``allocate``, from Beta(1, 1).
 
     Sign-ups of day d are binomial in the impressions bought that day. After each day a creative that was shown is
-    stopped when P(CAC > stop_cac) > ``stop_probability`` under its posterior, for good; the last one that runs goes on.
+    stopped when P(CAC > stop_cac) > ``stop_probability`` under its posterior, for good; if that is true of all that are
+    left, the one with the lowest cost of an expected sign-up goes on.
     Raises ValueError for a budget that is not positive or fewer than one day.
     """
     validation.number("daily_budget", daily_budget, 0.0, 1e12, open_low=True)
@@ -150,9 +151,10 @@ def run(
         impressions, signups = impressions + shown, signups + converted
         allocation[day], regret[day] = spend, best - expected_signups(arms, spend)
         stop = may_spend & (impressions > 0) & (_probability_of_excess(arms, a, b) > stop_probability)
-        if stop.sum() < may_spend.sum():
-            may_spend = may_spend & ~stop
-            stopped_on[stop] = day
+        if stop.any() and stop.sum() == may_spend.sum():
+            stop[np.argmin(np.where(stop, arms.cost_per_impression * (a + b) / a, np.inf))] = False
+        may_spend = may_spend & ~stop
+        stopped_on[stop] = day
     return Run(a, b, allocation, impressions, signups, stopped_on, regret)
 
 

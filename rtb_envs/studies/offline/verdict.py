@@ -21,7 +21,7 @@ NUM_RESAMPLES = 2_000
 NUM_DRAWS = 200
 KEEP = "keep Thompson Sampling"
 SWITCH = "switch to the simulation-aware slate"
-_USERS, _RATES, _FIT = 21, 22, 23
+_USERS, _RATES, _FIT, _COSTS = 21, 22, 23, 24
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ def compare_slates(
     arms: Arms,
     tested: Run,
     fitted: Fit,
+    cost_log_error: NDArray[np.float64],
     thompson_slate: NDArray[np.int64],
     journey_slate: NDArray[np.int64],
     seed: int,
@@ -55,17 +56,21 @@ def compare_slates(
     """Both slates (indices into ``items``), their budget in equal parts, before the same ``num_users`` held-out users.
 
     Each of 2,000 resamples of the users goes with one of 200 draws of what is not known for certain: the fit's
-    posterior and the sign-up rates as they are known after Thompson's days. So luck of users, of the fit and of the
-    test are all in the interval of the gain.
+    posterior, the sign-up rates as they are known after Thompson's days, and the costs of an impression, of whose
+    logarithm ``cost_log_error`` [creatives] is the standard error. So luck of users, of the fit, of the test and of the
+    auctions are all in the interval of the gain. Costs are drawn apart from each other; that creatives meet the same
+    rivals makes their costs err together, so the interval is rather too wide than too narrow.
     """
     slates = [thompson_slate, journey_slate]
     random = np.random.default_rng((seed, _RATES))
     rate = random.beta(tested.a, tested.b, size=(NUM_DRAWS, len(items)))
+    error = np.random.default_rng((seed, _COSTS)).standard_normal((NUM_DRAWS, len(items)))
+    cost_factor = np.exp(np.nan_to_num(cost_log_error) * error)
     shares = np.zeros((len(items), len(slates)))
     for index, slate in enumerate(slates):
         shares[slate, index] = 1.0 / len(slate)
     cost = np.where(np.isfinite(arms.cost_per_impression), arms.cost_per_impression, np.inf)
-    per_dollar = (rate / cost)[:, :, None] * shares
+    per_dollar = (rate / (cost * cost_factor))[:, :, None] * shares
     frequency = np.array([item.frequency for item in items])
     drawn = fitted.draws(NUM_DRAWS, seed + _FIT)
     signups = simulate_slates(seed + _USERS, num_users, numbers_of(items), frequency, drawn, per_dollar)

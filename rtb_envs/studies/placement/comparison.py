@@ -38,7 +38,10 @@ MEASURES: dict[str, Measure] = {
 
 @dataclass(frozen=True)
 class Figure:
-    """An estimate with its 95 % bootstrap interval over days; None where there is nothing to divide by."""
+    """An estimate with its 95 % bootstrap interval over days; None where there is nothing to divide by.
+
+    The interval alone is None where more than 2.5 % of the resamples have nothing to divide by: it has no ends then.
+    """
 
     estimate: float | None
     low: float | None
@@ -90,5 +93,7 @@ def _ratio(numerator: Floats, denominator: Floats) -> Floats:
 def _figure(estimate: float, samples: Floats) -> Figure:
     if not np.isfinite(estimate):
         return Figure(None, None, None)
+    if np.isnan(samples).mean() > (1 - CONFIDENCE) / 2:
+        return Figure(estimate, None, None)
     low, high = np.nanquantile(samples, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Figure(estimate, float(low), float(high))

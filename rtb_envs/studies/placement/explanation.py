@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from rtb_envs import validation
 from rtb_envs.compile import jit
 from rtb_envs.envs.ad_placement import REASONS, AdPlacement, play_event, terms
 from rtb_envs.envs.ad_placement.fixed_point import MICROS
@@ -23,11 +24,10 @@ def explain(scenario: Scenario, t: int, slot: int) -> dict[str, Any]:
     or not.
 
     ``candidates`` are the ``TOP`` best by score, the eligible before the others. Raises ValueError for an event or a
-    slot that there is not.
+    slot that there is not, TypeError for one that is no integer.
     """
-    for name, value, end in (("event", t, scenario.events), ("slot", slot, scenario.auction.max_slots)):
-        if not 0 <= value < end:
-            raise ValueError(f"{name} must be an integer in [0, {end - 1}], got {value}")
+    validation.integer("event", t, 0, scenario.events - 1)
+    validation.integer("slot", slot, 0, scenario.auction.max_slots - 1)
     env = scenario.environment()
     state, action, event, about = jax.device_get(_replay(env, scenario, t))
     params = env.default_params

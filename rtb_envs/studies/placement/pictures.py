@@ -15,6 +15,7 @@ from matplotlib.figure import Figure as Drawing
 from plotly.subplots import make_subplots
 
 from rtb_envs.files import write_atomically
+from rtb_envs.pages import literal
 from rtb_envs.studies.placement.comparison import MEASURES, Figure
 from rtb_envs.studies.placement.simulation import WINDOW
 
@@ -61,7 +62,7 @@ def deltas_png(deltas: Mapping[str, Figure], path: Path) -> None:
     axes = drawing.subplots()
     place = np.arange(len(known))[::-1]
     middle = np.array([figure.estimate for _, figure in known])
-    ends = np.array([[figure.low, figure.high] for _, figure in known]).T
+    ends = np.array([[figure.low, figure.high] for _, figure in known], np.float64).T
     axes.errorbar(middle, place, xerr=np.abs(ends - middle), fmt="o", color=BLUE, capsize=3)
     axes.axvline(0, color=MUTED, linewidth=1)
     axes.set_yticks(place, [title for title, _ in known])
@@ -88,7 +89,7 @@ def scatter_figure(bins: Mapping[str, pl.DataFrame]) -> go.Figure:
     for (name, frame), color in zip(bins.items(), (BLUE, ORANGE), strict=False):
         marker = {"size": 6, "opacity": 0.5, "color": color}
         x, y = frame["pressure"].to_list(), frame["revenue"].to_list()
-        figure.add_trace(go.Scatter(x=x, y=y, mode="markers", name=name, marker=marker))
+        figure.add_trace(go.Scatter(x=x, y=y, mode="markers", name=literal(name), marker=marker))
     return figure.update_layout(
         xaxis_title=PRESSURE_AXIS, yaxis_title=REVENUE_AXIS, showlegend=len(bins) > 1, height=480
     )
@@ -101,8 +102,8 @@ def deltas_figure(deltas: Mapping[str, Figure]) -> go.Figure:
     error = {
         "type": "data",
         "symmetric": False,
-        "array": [(figure.high or 0) - (figure.estimate or 0) for _, figure in known],
-        "arrayminus": [(figure.estimate or 0) - (figure.low or 0) for _, figure in known],
+        "array": [None if figure.high is None else figure.high - (figure.estimate or 0) for _, figure in known],
+        "arrayminus": [None if figure.low is None else (figure.estimate or 0) - figure.low for _, figure in known],
     }
     points = go.Scatter(x=middle, y=[title for title, _ in known], error_x=error, mode="markers", marker={"size": 9})
     figure = go.Figure(points).update_yaxes(autorange="reversed")

@@ -12,9 +12,10 @@ from rtb_envs.pages import Page
 from rtb_envs.studies.placement import pictures
 from rtb_envs.studies.placement.comparison import MEASURES, Figure, deltas, summary
 from rtb_envs.studies.placement.explanation import explain
-from rtb_envs.studies.placement.simulation import Days, bins, rolling
+from rtb_envs.studies.placement.simulation import WINDOW, Days, bins, rolling
 
-METHOD = "Intervals: 95 % bootstrap over days."
+FEW_DAYS = 20
+"""Of fewer days, resamples are too alike: their intervals are too narrow."""
 
 
 def write_run(days: Days, folder: Path) -> dict[str, Figure]:
@@ -32,10 +33,13 @@ def write_run(days: Days, folder: Path) -> dict[str, Figure]:
         pictures.rolling_png(recent, made / "rolling.png")
         pictures.scatter_png(binned, made / "pressure_revenue.png")
         page = Page(f"Placement: {days.scenario.name}", _lead(days))
-        page.table("What a day brings", ("Measure", "Estimate", "95 % interval", "Unit"), _rows(figures), METHOD)
-        page.figure("Rolling metrics of the first day", pictures.rolling_figure(recent))
-        note = f"A point is 100 events of one of {days.scenario.days} days."
-        page.figure("Pressure and revenue", pictures.scatter_figure({days.scenario.name: binned}), note)
+        page.table("What a day brings", ("Measure", "Estimate", "95 % interval", "Unit"), _rows(figures), _method(days))
+        if days.scenario.events < WINDOW:
+            page.text(f"A day of {days.scenario.events} events has no window of {WINDOW}: there is nothing to draw.")
+        else:
+            page.figure("Rolling metrics of the first day", pictures.rolling_figure(recent))
+            note = f"A point is {WINDOW} events of one of {days.scenario.days} days."
+            page.figure("Pressure and revenue", pictures.scatter_figure({days.scenario.name: binned}), note)
         _add_auction(page, days)
         page.write(made / "report.html")
     return figures
@@ -56,9 +60,11 @@ def write_comparison(base: Days, variant: Days, folder: Path) -> dict[str, Figur
         pictures.deltas_png(changes, made / "deltas.png")
         names = base.scenario.name, variant.scenario.name
         page = Page(f"Placement: {names[0]} and {names[1]}", _lead(base) + " Common random numbers in both scenarios.")
-        page.verdict(_verdict(changes["revenue"], names))
+        page.verdict(_verdict(changes["revenue"], names, base.scenario.days))
         header = ("Measure", f"{names[0]}", f"{names[1]}", "Change (%)", "95 % interval (%)", "Unit")
-        page.table("What a day brings", header, comparison_rows(first, second, changes), METHOD + " Days are paired.")
+        page.table(
+            "What a day brings", header, comparison_rows(first, second, changes), _method(base) + " Days are paired."
+        )
         page.figure("Change of each measure", pictures.deltas_figure(changes))
         binned = {names[0]: bins(base), names[1] if names[1] != names[0] else f"{names[1]} (second)": bins(variant)}
         page.figure("Pressure and revenue", pictures.scatter_figure(binned), "A point is 100 events of a day.")
@@ -83,6 +89,11 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
+def _method(days: Days) -> str:
+    few = f" They are too narrow: {days.scenario.days} days are few." if days.scenario.days < FEW_DAYS else ""
+    return f"Intervals: 95 % bootstrap over days.{few}"
+
+
 def _rows(figures: Mapping[str, Figure]) -> list[tuple[str, ...]]:
     return [
         (m.title, number(figures[name].estimate), _interval(figures[name], number), m.unit)
@@ -95,16 +106,22 @@ def _change(figure: Figure) -> tuple[str, str]:
 
 
 def _interval(figure: Figure, form: Any) -> str:
-    return "–" if figure.estimate is None else f"{form(figure.low)} to {form(figure.high)}"
+    return "–" if figure.low is None else f"{form(figure.low)} to {form(figure.high)}"
 
 
 def _signed(value: float | None) -> str:
     return "–" if value is None else f"{value:+.2f}"
 
 
-def _verdict(revenue: Figure, names: Sequence[str]) -> str:
-    if revenue.estimate is None or revenue.low is None or revenue.high is None:
+def _verdict(revenue: Figure, names: Sequence[str], days: int) -> str:
+    if revenue.estimate is None:
         return f"{names[0]} earns nothing, so that no change can be told."
+    if revenue.low is None or revenue.high is None:
+        return f"{names[0]} earns something on too few days for a change to be told."
+    if days < FEW_DAYS:
+        return (
+            f"{days} days are too few to tell the revenue of {names[0]} and {names[1]} apart: play {FEW_DAYS} or more."
+        )
     told = f"{_signed(revenue.estimate)} % [{_signed(revenue.low)}, {_signed(revenue.high)}]"
     if revenue.low <= 0 <= revenue.high:
         return f"No difference in revenue can be told between {names[0]} and {names[1]}: {told}."

@@ -5,15 +5,36 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from rtb_envs.envs.ad_placement import AdPlacement, make_ad_placement
+from rtb_envs.envs.ad_placement.config import LEAST_AMOUNT
 from rtb_envs.policies.placement import FixedPlacement, ThresholdPlacement, UtilityPlacement
 from rtb_envs.policies.policy import Policy
+from rtb_envs.validation import shown
+from rtb_envs.yaml_reader import YamlError, read_yaml
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Name = Annotated[str, Field(min_length=1)]
+MAX_EVENTS = 5_000_000
+"""Events of all days together: every one is kept, in some hundred bytes."""
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise ValueError("must be printable, without spaces around it")
+    return text
+
+
+def _in_a_list(text: str) -> str:
+    # The log lists the winners of an event's slots with commas between them.
+    if "," in text:
+        raise ValueError("must be without a comma")
+    return text
+
+
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
 
 
 class ScenarioError(Exception):
@@ -32,16 +53,16 @@ class Fixed(_Section):
     """Opens slots every so many events."""
 
     rule: Literal["fixed"]
-    slots_per_open: Annotated[int, Field(ge=0, le=8)] = 1
-    every_n_events: Annotated[int, Field(ge=1, le=100_000)] = 1
+    slots_per_open: Annotated[Whole, Field(ge=0, le=8)] = 1
+    every_n_events: Annotated[Whole, Field(ge=1, le=100_000)] = 1
 
 
 class Threshold(_Section):
     """Opens slots while the expected eCPM exceeds a threshold."""
 
     rule: Literal["threshold"]
-    threshold_ecpm: Annotated[float, Field(ge=0, le=1e6)]
-    max_slots: Annotated[int, Field(ge=0, le=8)] | None = None
+    threshold_ecpm: Annotated[Number, Field(ge=0, le=1e6)]
+    max_slots: Annotated[Whole, Field(ge=0, le=8)] | None = None
     exploration: Share | None = None
 
 
@@ -49,20 +70,20 @@ class Utility(_Section):
     """Weighs revenue against annoyance; ``lambda`` is its weight, in $."""
 
     rule: Literal["utility"]
-    annoyance_weight: Annotated[float, Field(ge=0, le=1e6, alias="lambda")]
-    max_slots: Annotated[int, Field(ge=0, le=8)] | None = None
+    annoyance_weight: Annotated[Number, Field(ge=0, le=1e6, alias="lambda")]
+    max_slots: Annotated[Whole, Field(ge=0, le=8)] | None = None
 
 
 class AdvertiserItem(_Section):
     """One advertiser; see ``rtb_envs.envs.ad_placement.Advertiser``."""
 
-    name: Name
+    name: Annotated[Name, AfterValidator(_in_a_list)]
     ctr: Share
-    quality: Annotated[float, Field(ge=0, le=10)] = 1.0
+    quality: Annotated[Number, Field(ge=0, le=10)] = 1.0
     format: Name = "banner"
-    bid_cpm: Annotated[float, Field(gt=0, le=200)] | None = None
-    value_per_click: Annotated[float, Field(gt=0, le=1e4)] | None = None
-    daily_budget: Annotated[float, Field(gt=0, le=2000)] | None = None
+    bid_cpm: Annotated[Number, Field(ge=LEAST_AMOUNT, le=200)] | None = None
+    value_per_click: Annotated[Number, Field(ge=LEAST_AMOUNT, le=1e4)] | None = None
+    daily_budget: Annotated[Number, Field(ge=LEAST_AMOUNT, le=2000)] | None = None
 
 
 class SlotTypeItem(_Section):
@@ -70,9 +91,9 @@ class SlotTypeItem(_Section):
 
     name: Name
     viewability: Share
-    floor_cpm: Annotated[float, Field(ge=0, le=200)]
+    floor_cpm: Annotated[Number, Field(ge=0, le=200)]
     format: Name = "banner"
-    share: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    share: Annotated[Number, Field(ge=LEAST_AMOUNT, le=1e6)] = 1.0
 
 
 class Auction(_Section):
@@ -80,10 +101,10 @@ class Auction(_Section):
 
     pricing: Literal["second_price", "first_price", "hybrid"] = "second_price"
     hybrid_weight: Share = 0.25
-    floor_multiplier: Annotated[float, Field(ge=0, le=1000)] = 1.0
+    floor_multiplier: Annotated[Number, Field(ge=0, le=1000)] = 1.0
     below_floor: Literal["no_fill", "try_next"] = "no_fill"
-    viewability: bool = True
-    max_slots: Annotated[int, Field(ge=1, le=8)] = 3
+    viewability: Annotated[bool, Strict()] = True
+    max_slots: Annotated[Whole, Field(ge=1, le=8)] = 3
     advertisers: Annotated[list[AdvertiserItem], Field(min_length=1, max_length=64)] | None = None
     slot_types: Annotated[list[SlotTypeItem], Field(min_length=1, max_length=16)] | None = None
 
@@ -91,14 +112,14 @@ class Auction(_Section):
 class Fatigue(_Section):
     """How ads wear on users; all but ``noise`` and ``fatigue_sensitivity`` are of the real market."""
 
-    noise: Annotated[float, Field(ge=0, le=0.05)] | None = None
-    fatigue_sensitivity: Annotated[float, Field(ge=0, le=2)] | None = None
+    noise: Annotated[Number, Field(ge=0, le=0.05)] | None = None
+    fatigue_sensitivity: Annotated[Number, Field(ge=0, le=2)] | None = None
     fatigue_floor: Share = 0.4
-    pressure_half_life: Annotated[float, Field(ge=0.1, le=20)] = 2.0
-    patience: Annotated[float, Field(ge=0, le=60)] = 2.0
-    leaving_hazard: Annotated[float, Field(ge=0, le=0.5)] = 0.02
-    annoyance_hazard: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    arrival_rate: Annotated[float, Field(gt=0, le=1)] = 0.03
+    pressure_half_life: Annotated[Number, Field(ge=0.1, le=20)] = 2.0
+    patience: Annotated[Number, Field(ge=0, le=60)] = 2.0
+    leaving_hazard: Annotated[Number, Field(ge=0, le=0.5)] = 0.02
+    annoyance_hazard: Annotated[Number, Field(ge=0, le=0.5)] = 0.1
+    arrival_rate: Annotated[Number, Field(ge=LEAST_AMOUNT, le=1)] = 0.03
 
 
 class Scenario(_Section):
@@ -106,9 +127,9 @@ class Scenario(_Section):
 
     name: Name
     market: Literal["real", "classic"] = "real"
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
-    events: Annotated[int, Field(ge=1, le=100_000)] = 1000
-    days: Annotated[int, Field(ge=2, le=4096)] = 64
+    seed: Annotated[Whole, Field(ge=0, lt=2**32)] = 1
+    events: Annotated[Whole, Field(ge=1, le=100_000)] = 1000
+    days: Annotated[Whole, Field(ge=2, le=4096)] = 64
     policy: Annotated[Fixed | Threshold | Utility, Field(discriminator="rule")]
     auction: Auction = Auction()
     fatigue: Fatigue = Fatigue()
@@ -129,18 +150,18 @@ class Scenario(_Section):
 def read_scenario(path: Path) -> Scenario:
     """The scenario of a YAML file; ScenarioError with every error that it has."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError([f"{path}: cannot be read: {error}"]) from None
-    except yaml.YAMLError as error:
-        raise ScenarioError([f"{path}: is no YAML: {' '.join(str(error).split())}"]) from None
-    if not isinstance(content, dict):
-        raise ScenarioError([f"{path}: must be a mapping with name and policy, got {content!r}"])
+        content = read_yaml(path)
+    except OSError as error:
+        raise ScenarioError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except YamlError as error:
+        raise ScenarioError([f"{path}: {one}" for one in error.errors]) from None
     return scenario_of(content, str(path))
 
 
-def scenario_of(content: dict[str, Any], source: str = "scenario") -> Scenario:
+def scenario_of(content: Any, source: str = "scenario") -> Scenario:
     """The scenario of a mapping; ScenarioError with every error that it has."""
+    if not isinstance(content, dict):
+        raise ScenarioError([f"{source}: must be a mapping with name and policy, got {shown(content)}"])
     try:
         scenario = Scenario.model_validate(content)
     except ValidationError as error:
@@ -153,15 +174,36 @@ def scenario_of(content: dict[str, Any], source: str = "scenario") -> Scenario:
 def _line(error: Any, content: dict[str, Any]) -> str:
     """Item, field, rule and what was given."""
     where, place = "", content
+    section: type[_Section] = Scenario
     for part in error["loc"]:
-        if part in ("fixed", "threshold", "utility"):
+        section = _SECTIONS.get(part, section)
+        if part in _RULES:
             continue  # pydantic's own name of the chosen policy
         where += f"[{part}]" if isinstance(part, int) else f".{part}" if where else str(part)
         place = _inside(place, part)
         if isinstance(part, int) and isinstance(place, dict) and "name" in place:
-            where += f" ({place['name']})"
-    given = "" if error["type"] in ("missing", "union_tag_not_found") else f", got {error['input']!r}"
-    return f"{where}: {error['msg'][:1].lower()}{error['msg'][1:]}{given}"
+            where += f" ({shown(place['name'])})"
+    if error["type"] == "missing":
+        return f"{where}: is missing"
+    if error["type"] == "union_tag_not_found":
+        return f"{where}.rule: is missing; the rules are {', '.join(_RULES)}"
+    if error["type"] == "union_tag_invalid":
+        return f"{where}.rule: must be one of {', '.join(_RULES)}, got {shown(error['input']['rule'])}"
+    if error["type"] == "extra_forbidden":
+        known = (field.alias or name for name, field in section.model_fields.items())
+        return f"{where}: is no field; the fields are {', '.join(known)}"
+    rule = error["msg"].removeprefix("Value error, ").replace("Input should", "must").replace("String should", "must")
+    return f"{where}: {rule}, got {shown(error['input'])}"
+
+
+_RULES: dict[Any, type[_Section]] = {"fixed": Fixed, "threshold": Threshold, "utility": Utility}
+_SECTIONS: dict[Any, type[_Section]] = {
+    **_RULES,
+    "auction": Auction,
+    "advertisers": AdvertiserItem,
+    "slot_types": SlotTypeItem,
+    "fatigue": Fatigue,
+}
 
 
 def _inside(place: Any, part: Any) -> Any:
@@ -173,16 +215,18 @@ def _inside(place: Any, part: Any) -> Any:
 
 def _contradictions(scenario: Scenario) -> Any:
     """What each field allows, but not together."""
+    if scenario.days * scenario.events > MAX_EVENTS:
+        yield f"days: days times events must be at most {MAX_EVENTS:,}, got {scenario.days * scenario.events:,}"
     needed = "bid_cpm" if scenario.market == "classic" else "value_per_click"
     for index, advertiser in enumerate(scenario.auction.advertisers or ()):
         if getattr(advertiser, needed) is None:
             rule = f"must be given in the {scenario.market} market"
-            yield f"auction.advertisers[{index}] ({advertiser.name}).{needed}: {rule}"
+            yield f"auction.advertisers[{index}] ({advertiser.name!r}).{needed}: {rule}"
     for kind in ("advertisers", "slot_types"):
         seen: set[str] = set()
         for index, item in enumerate(getattr(scenario.auction, kind) or ()):
             if item.name in seen:
-                yield f"auction.{kind}[{index}] ({item.name}).name: must be unique"
+                yield f"auction.{kind}[{index}] ({item.name!r}).name: must be unique"
             seen.add(item.name)
     for field in ("slots_per_open", "max_slots"):
         slots = getattr(scenario.policy, field, None)

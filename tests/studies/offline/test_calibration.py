@@ -1,5 +1,7 @@
 """The persona fit: planted parameters are found within their standard errors, plain rates fit the two scales only."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -93,3 +95,29 @@ def test_expected_clicks_and_signups_are_means_over_matched_and_unmatched_brands
         by_hand_signups += 0.5 * (click * convert)[:, None] * p.daypart
     assert clicks == pytest.approx(by_hand_clicks)
     assert signups == pytest.approx(by_hand_signups)
+
+
+def test_counts_that_vary_more_than_the_model_says_widen_the_standard_errors():
+    """Every count nine times over is the same rates with a Pearson statistic nine times as large: the binomial
+    standard errors fall to a third, and the dispersion gives it back."""
+    planted = planted_baselines(0, (0.8, 1.0, 1.3, 0.9), 0.3, 0.3)[0]
+    nine = replace(
+        planted,
+        impressions=9 * planted.impressions,
+        clicks=9 * planted.clicks,
+        conversions=9 * planted.conversions,
+    )
+    once, repeated = fit(planted), fit(nine)
+    assert repeated.chi_square_per_freedom == pytest.approx(9 * once.chi_square_per_freedom, rel=0.05)
+    scale = np.sqrt(max(1.0, once.chi_square_per_freedom) / repeated.chi_square_per_freedom)
+    assert once.standard_error == pytest.approx(3 * repeated.standard_error * scale, rel=0.05)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_cells_in_which_nobody_converts_or_everybody_does_are_fitted_without_an_infinity(share):
+    shown = np.full((2, 4, 8), 1000.0)
+    clicks = shown if share else 20 * np.ones(shown.shape)
+    fitted = fit(Baselines(("a", "b"), np.ones(2), shown, clicks, share * clicks, True, False))
+    assert np.isfinite(fitted.estimate).all()
+    assert np.isfinite(fitted.standard_error).all()
+    assert np.isfinite(fitted.draws(10, 0)).all()

@@ -64,6 +64,7 @@ def test_the_twelve_with_the_highest_p_win_lead(document):
         (("clicks", "p10"), -3, "clicks: p10 must be at least 0, got -3"),
         (("signups", "p50"), "many", "signups: p50 must be a finite number, got 'many'"),
         (("cac", "p90"), True, "cac: p90 must be a finite number, got True"),
+        (("cac", "p90"), 10**400, "cac: p90 must be at most 1e+12, got 1000"),
         (("cac", "p50"), float("nan"), "cac: p50 must be a finite number, got nan"),
         (("cac", "p10"), 1e9, "cac: p10 must not exceed p50"),
         (("reach", "p50"), 0, "reach: p50 must be above 0"),
@@ -80,13 +81,52 @@ def test_an_impossible_figure_is_named_with_its_item_field_and_rule(document, pa
     assert any(f"item {name!r}: budgets.30000.{said}" in error for error in errors_of(document))
 
 
-def test_counts_must_not_rise_from_impressions_to_signups(document):
-    figures = document["items"][0]["budgets"][KEY]
-    figures["clicks"] = dict.fromkeys(("p10", "p50", "p90"), 1000000000.0)
-    figures["signups"] = dict.fromkeys(("p10", "p50", "p90"), 2000000000.0)
-    errors = errors_of(document)
-    assert any("clicks: p50 must not exceed impressions" in error for error in errors)
-    assert any("signups: p50 must not exceed clicks" in error for error in errors)
+@pytest.mark.parametrize("quantile", ["p10", "p50", "p90"])
+def test_counts_must_not_rise_from_impressions_to_signups_at_any_quantile(document, quantile):
+    document["items"][0]["budgets"][KEY] = {
+        "impressions": dict.fromkeys(("p10", "p50", "p90"), 1000.0),
+        "clicks": {**dict.fromkeys(("p10", "p50", "p90"), 1000.0), quantile: 2000.0},
+        "signups": {**dict.fromkeys(("p10", "p50", "p90"), 1000.0), quantile: 3000.0},
+        "cac": dict.fromkeys(("p10", "p50", "p90"), 30.0),
+        "reach": {**dict.fromkeys(("p10", "p50", "p90"), 1000.0), quantile: 4000.0},
+    }
+    said = [error.split("budgets.30000.")[1] for error in errors_of(document)]
+    assert f"clicks: {quantile} must not exceed impressions, got 2000 > 1000" in said
+    assert f"signups: {quantile} must not exceed clicks, got 3000 > 2000" in said
+    assert f"reach: {quantile} must not exceed impressions, got 4000 > 1000" in said
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "\ud800", "x" * 201, 5, None])
+def test_a_creative_has_a_name_that_can_be_shown(document, name):
+    document["items"][0]["creative_id"] = name
+    (error,) = errors_of(document)
+    assert "item 0: creative_id " in error
+    assert len(error) < 400
+
+
+def test_a_key_that_is_given_twice_is_named_with_its_item(tmp_path, document):
+    name = document["items"][0]["creative_id"]
+    text = json.dumps(document).replace('"p10"', '"p50"', 1).replace('"p_win"', '"creative_id": "x", "p_win"', 1)
+    path = tmp_path / "forecasts.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidInputError) as refused:
+        read_forecasts(path, "10000")
+    assert "forecasts.json: item 0 must give 'creative_id' once" in refused.value.errors
+    assert any("impressions must give 'p50' once" in error for error in refused.value.errors), name
+
+
+def test_a_byte_order_mark_is_read_over_and_another_encoding_refused(tmp_path, document):
+    path = tmp_path / "forecasts.json"
+    path.write_text(json.dumps(document), encoding="utf-8-sig")
+    assert len(read_forecasts(path, KEY)) == 16
+    path.write_text(json.dumps(document), encoding="utf-16")
+    with pytest.raises(InvalidInputError, match=r"forecasts\.json: the file is not UTF-8: byte 0 is 0xff"):
+        read_forecasts(path, KEY)
+
+
+def test_thousands_of_equal_names_are_found_in_one_pass(document):
+    document["items"] *= 1000
+    assert len(errors_of(document)) == 16
 
 
 @pytest.mark.parametrize("figure", ["impressions", "clicks", "signups", "cac"])
@@ -177,7 +217,11 @@ def test_every_error_of_a_baselines_file_is_reported():
     broken[1]["conversions"] = 30
     broken[2]["exposure"] = 9
     broken[3] = broken[4]
-    document = {"placements": {"Feed": {"cpm_dollars": -1, "cells": broken}, "Reels": {"ctr_percent": 0}}}
+    broken[5]["click"] = 1
+    broken[6]["exposure"] = True
+    document = {
+        "placements": {"Feed": {"cpm_dollars": -1, "cells": broken}, "Reels": {"ctr_percent": 0, "impresions": 5}}
+    }
     with pytest.raises(InvalidInputError) as refused:
         parse_baselines(document, Checks("placements.yaml"))
     text = str(refused.value)
@@ -187,6 +231,7 @@ def test_every_error_of_a_baselines_file_is_reported():
         "'Reels': ctr_percent must be above 0",
         "'Reels': cvr_percent is missing",
         "'Reels': cpm_dollars is missing",
+        "'Reels': 'impresions' is no field; the fields are cpm_dollars, ctr_percent, cvr_percent, impressions",
     ):
         assert said in text
     document["placements"].pop("Reels")
@@ -197,13 +242,30 @@ def test_every_error_of_a_baselines_file_is_reported():
         "cell 0: clicks must not exceed impressions, got 5000 > 1000",
         "cell 1: conversions must not exceed clicks, got 30 > 20",
         "cell 2 must have a daypart",
+        "cell 5: 'click' is no field; the fields are daypart, exposure, impressions, clicks, conversions",
+        "cell 6 must have a daypart",
         "repeats morning, exposure 5",
-        "2 are missing",
+        "3 are missing",
     ):
         assert said in text
 
 
-@pytest.mark.parametrize("text", ["", "a: [", "placements: {}", "placements: 3", "placements: {Feed: 3}"])
+def test_cells_without_a_click_have_no_conversion_rate():
+    document = {
+        "placements": {"Feed": {"cpm_dollars": 1, "cells": [{**c, "clicks": 0, "conversions": 0} for c in cells()]}}
+    }
+    with pytest.raises(InvalidInputError, match="'Feed': cells must have a click in one of them at least"):
+        parse_baselines(document, Checks("placements.yaml"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "a: [", "placements: {}", "placements: 3", "placements: {Feed: 3}", "placements: {Feed: {}, Feed: {}}"),
+        *("placements: {5: {}}", "x: 1", "placements: {?: 1}"),
+        "placements:\n" + "".join(f"  p{i}: {{cpm_dollars: 1, ctr_percent: 1, cvr_percent: 1}}\n" for i in range(201)),
+    ],
+)
 def test_a_file_that_holds_no_baselines_is_refused(tmp_path, text):
     path = tmp_path / "placements.yaml"
     path.write_text(text, encoding="utf-8")

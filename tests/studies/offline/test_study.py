@@ -11,15 +11,19 @@ import pytest
 from typer.testing import CliRunner
 
 from rtb_envs import cli
+from rtb_envs.pages import literal
 from rtb_envs.studies.offline import reports
 from rtb_envs.studies.offline.auction import simulate_items
 from rtb_envs.studies.offline.baselines import example_baselines, read_baselines
+from rtb_envs.studies.offline.charts import allocation_chart, cac_chart, slope_chart, win_rate_chart
 from rtb_envs.studies.offline.comparison import METHODS, cheapest_first, ranks_of
 from rtb_envs.studies.offline.example import BY_EXPOSURE, FORECASTS, PLACEMENTS, write_example
 from rtb_envs.studies.offline.forecasts import read_forecasts
 from rtb_envs.studies.offline.journeys import interest_left
 from rtb_envs.studies.offline.page import study_page
+from rtb_envs.studies.offline.samples import sample_journeys
 from rtb_envs.studies.offline.study import Settings, run_study, true_rates
+from rtb_envs.studies.offline.summary import summary
 
 REPORTS = {f"{name}_offline_simulation.json" for name in ("auction", "thompson", "journey", "comparison")}
 LEGACY = {f"{name}_offline_simulation.json" for name in ("auctiongym", "rl", "recsim")}
@@ -199,6 +203,7 @@ def test_every_error_of_both_files_is_said_at_once_and_nothing_is_written(exampl
         (["no_such.json", "--out", "out"], "no_such.json: No such file or directory"),
         (["no_such.json"], "give FORECASTS and --out DIR, or --example DIR"),
         ([], "give FORECASTS and --out DIR, or --example DIR"),
+        (["no_such.json", "--out", "out", "--example", "new"], "give FORECASTS and --out DIR, or --example DIR"),
     ],
 )
 def test_missing_files_and_arguments_are_refused_in_a_line(arguments, said, rtb, tmp_path, monkeypatch):
@@ -217,8 +222,80 @@ def test_a_folder_of_reports_cannot_be_a_file(example, tmp_path, rtb):
     assert path.read_text(encoding="utf-8") == "mine"
 
 
-def test_the_command_writes_the_example(tmp_path, rtb):
-    assert rtb(["study", "--example", str(tmp_path / "new")]).exit_code == 0
+def test_a_folder_of_reports_keeps_what_else_is_in_it(example, tmp_path, rtb):
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    (tmp_path / PAGE).write_text("an earlier page", encoding="utf-8")
+    done = rtb(["study", str(example / FORECASTS), "--out", str(tmp_path), "--rounds", "50"])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
+    assert "Offline study" in (tmp_path / PAGE).read_text(encoding="utf-8")
+
+
+def test_a_folder_below_a_file_is_refused_with_all_other_errors(tmp_path, rtb):
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    refused = rtb(["study", str(tmp_path / "missing.json"), "--out", str(tmp_path / "file" / "out")])
+    assert refused.exit_code == cli.REFUSED
+    assert "missing.json: No such file or directory" in refused.stderr
+    assert "file is not a folder" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "option",
+    [("--stop-ratio", "nan"), ("--stop-probability", "nan"), ("--budget", "0"), ("--seed", "-1"), ("--days", "0")],
+)
+def test_options_out_of_range_are_refused(example, tmp_path, rtb, option):
+    refused = rtb(["study", str(example / FORECASTS), "--out", str(tmp_path / "out"), *option])
+    assert refused.exit_code == cli.REFUSED
+    assert option[0] in refused.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"budget": 0}, {"budget": 1.5}, {"num_rounds": 0}, {"num_days": 366}, {"stop_ratio": math.inf}),
+        *({"stop_probability": math.nan}, {"seed": -1}, {"seed": 2**31}),
+    ],
+)
+def test_settings_out_of_range_are_refused_by_name(wrong):
+    with pytest.raises((TypeError, ValueError), match=next(iter(wrong))):
+        Settings(**wrong)
+
+
+def test_a_study_in_which_nobody_wins_an_auction_is_refused(example):
+    items = read_forecasts(example / FORECASTS, "30000")[:1]
+    losing = next(seed for seed in range(200) if not simulate_items(items, 1, seed).totals.wins.any())
+    with pytest.raises(ValueError, match="num_rounds must be so many that a creative wins an auction, got 1"):
+        run_study(items, example_baselines(), Settings(num_rounds=1, seed=losing))
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are(example):
+    items = read_forecasts(example / FORECASTS, "30000")
+    named = [replace(item, creative_id=f"[/b]<i>{number}") for number, item in enumerate(items)]
+    study = run_study(named, example_baselines(), Settings(num_rounds=200))
+    assert summary(study).count("[/b]<i>") == 12
+    assert sample_journeys(study, 3).count("[/b]<i>") == 3
+    assert literal("[/b]<i>0") == "[/b]&lt;i&gt;0"
+    for figure in (cac_chart(study), slope_chart(study), win_rate_chart(study), allocation_chart(study)):
+        assert "<i>" not in str(figure.to_plotly_json())
+
+
+def test_few_rounds_widen_the_verdict_and_the_costs(example, study):
+    items = read_forecasts(example / FORECASTS, "30000")
+    few = run_study(items, read_baselines(example / BY_EXPOSURE), Settings(num_rounds=20))
+    width = [found.verdict.gain[2] - found.verdict.gain[1] for found in (few, study)]
+    assert width[0] > 1.2 * width[1]
+    assert (few.auction.cpm_log_error > 5 * study.auction.cpm_log_error).all()
+
+
+def test_the_command_writes_the_example_but_not_over_other_files(tmp_path, rtb):
+    (tmp_path / FORECASTS).write_text("mine", encoding="utf-8")
+    refused = rtb(["study", "--example", str(tmp_path)])
+    assert refused.exit_code == cli.REFUSED
+    assert f"{FORECASTS} is there already and is not the example's" in refused.stderr
+    assert [(path.name, path.read_text(encoding="utf-8")) for path in tmp_path.iterdir()] == [(FORECASTS, "mine")]
+    for _ in range(2):
+        assert rtb(["study", "--example", str(tmp_path / "new")]).exit_code == 0
     assert {path.name for path in (tmp_path / "new").iterdir()} == {FORECASTS, PLACEMENTS, BY_EXPOSURE}
 
 

@@ -71,10 +71,17 @@ def test_a_creative_whose_cac_exceeds_its_limit_is_stopped_for_good_and_the_othe
     assert wasted_spend(arms, days) == pytest.approx(10_000.0)
 
 
+def test_of_creatives_that_are_all_too_dear_only_the_cheapest_goes_on():
+    # True CAC 20 $, 5 $ and 10 $ against a limit of 1 $, known for certain after a day of 100,000 impressions each.
+    arms = Arms(np.full(3, 0.1), np.array([0.005, 0.02, 0.01]), np.full(3, 1.0))
+    days = run(arms, 30_000.0, 3, 0, slate_rule(np.arange(3), 30_000.0))
+    assert days.stopped_on.tolist() == [0, -1, 0]
+    assert days.allocation[1:].tolist() == [[0.0, 30_000.0, 0.0]] * 2
+
+
 def test_the_last_creative_is_never_stopped():
-    arms = Arms(np.full(2, 0.1), np.array([0.01, 0.01]), np.full(2, 1.0))
-    days = run(arms, 1000.0, 3, 0, thompson_rule(arms, 1000.0))
-    assert days.stopped_on.tolist() == [-1, -1]
+    arms = Arms(np.full(1, 0.1), np.array([0.01]), np.full(1, 1.0))
+    assert run(arms, 1000.0, 3, 0, thompson_rule(arms, 1000.0)).stopped_on.tolist() == [-1]
 
 
 def test_a_creative_that_wins_no_impression_is_given_nothing():
