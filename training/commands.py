@@ -94,6 +94,8 @@ def _evaluate(settings: Settings, task: Task, folder: RunFolder, console: Consol
     with console.status("evaluating in held-out markets"):
         figures = task.evaluate(state)
     console.print(f"evaluated in held-out markets in {time.perf_counter() - begun:.0f} s")
+    with console.status("recording an episode"):
+        recorded = task.record(state, folder.path)
     results = {
         "format": report.FORMAT,
         "settings": settings.identity(),
@@ -108,4 +110,4 @@ def _evaluate(settings: Settings, task: Task, folder: RunFolder, console: Consol
     drawn = task.draw(folder, results, read_table(folder, VALIDATION))
     write_json(folder.results, results)
     console.print(task.table(results))
-    console.print(f"in {folder.path}: {', '.join([folder.results.name, *saved, *drawn])}")
+    console.print(f"in {folder.path}: {', '.join([folder.results.name, *saved, *recorded, *drawn])}")

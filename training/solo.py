@@ -20,6 +20,7 @@ from training.evaluation import Judge
 from training.instances import over_instances
 from training.loading import ConfigurationError
 from training.programmes import programme_of
+from training.recorded_episode import record_seat
 from training.run import RunFolder
 from training.settings import Settings
 from training.validation import Validator
@@ -49,6 +50,11 @@ class Solo:
         rules = tuned_rules(stages.env, last.params, judge.value_total, programme_of(settings.env).rules)
         figures = held_out.evaluate(judge, last.params, trained, rules, section.bootstrap_samples)
         return {"market": market_of(settings.env, stages), "evaluation": figures}
+
+    def record(self, state: Any, folder: Path) -> list[str]:
+        network = cast(NetworkPolicy, self.learner.policy(state))
+        stages = self.curriculum
+        return record_seat(stages.env, network, self._settings.algo, stages.stages[-1].params, folder)
 
     def draw(self, folder: RunFolder, results: dict[str, Any], validation: pl.DataFrame) -> list[str]:
         return pictures.draw(folder, results, validation)

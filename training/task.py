@@ -31,6 +31,9 @@ class Task(Protocol):
     def evaluate(self, state: Any) -> dict[str, Any]:
         """Entries of the results' file: ``market`` and ``evaluation``."""
 
+    def record(self, state: Any, folder: Path) -> list[str]:
+        """Keep an episode for reports in the run's folder, where there is a recorder; returns what was written."""
+
     def draw(self, folder: RunFolder, results: dict[str, Any], validation: pl.DataFrame) -> list[str]:
         """Write the pictures into the run's folder; returns the file names."""
 

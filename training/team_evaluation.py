@@ -25,7 +25,11 @@ from rtb_envs.random import lane_keys
 
 Floats = NDArray[np.float64]
 Figures = dict[str, Any]
-AGENT_FIGURES = ("budget_used", "market_share", "roas", "ctr", "cvr", "cpc", "cac", "cost", "revenue")
+AGENT_FIGURES = (
+    *("budget_used", "market_share", "roas", "ctr", "cvr", "cpc", "cac", "cost", "revenue", "revenue_within"),
+    *("revenue_later", "lifetime_value", "win_rate", "price_over_bid", "cooperation"),
+)
+"""Of ``rtb_envs.envs.retargeting.metrics.agent_metrics``, for each agent."""
 
 
 class TeamJudge:
@@ -50,6 +54,20 @@ class TeamJudge:
         profit = np.asarray(info["episode_revenue"], np.float64) - np.asarray(info["episode_cost"], np.float64)
         by_seed: Floats = profit.reshape(len(self.seeds), self.num_episodes, -1).mean(axis=1)
         return by_seed
+
+    def campaigns(self, info: dict[str, Any]) -> list[dict[str, float]]:
+        """For each seed the ``AGENT_FIGURES``, named figure/agent; one without a denominator is left out."""
+        seeds = []
+        for i in range(len(self.seeds)):
+            episodes = slice(i * self.num_episodes, (i + 1) * self.num_episodes)
+            figures = agent_metrics({name: value[episodes] for name, value in info.items()})
+            named = {
+                f"{name}/{agent}": float(value)
+                for name in AGENT_FIGURES
+                for agent, value in zip(self.market.agents, figures[name], strict=True)
+            }
+            seeds.append({name: value for name, value in named.items() if np.isfinite(value)})
+        return seeds
 
 
 def evaluate(judge: TeamJudge, learners: Sequence[Seated], params: Any, samples: int) -> Figures:

@@ -30,6 +30,7 @@ from training.curriculum import Curriculum, Stage, stage_options
 from training.loading import ConfigurationError
 from training.metrics import Row
 from training.programmes import programme_of
+from training.recorded_episode import record_episode
 from training.run import RunFolder
 from training.settings import TEAM, EarlierStage, Settings, ValidationSettings
 from training.team_evaluation import Floats, TeamJudge
@@ -78,6 +79,12 @@ class TeamTask:
         }
         return {"kind": "team", "market": market, "evaluation": figures}
 
+    def record(self, state: Any, folder: Path) -> list[str]:
+        market: Any = self.learner.market
+        return record_episode(
+            market, self.learner.policy(state), self._algos, self.curriculum.stages[-1].params, folder
+        )
+
     def draw(self, folder: RunFolder, results: dict[str, Any], validation: pl.DataFrame) -> list[str]:
         return team_pictures.draw(folder, results, validation)
 
@@ -104,10 +111,8 @@ class TeamValidator:
         if stage.number not in self._reference:
             rules = judge.play(policies, [True] * len(policies), stage.params)
             self._reference[stage.number] = judge.profit(rules)
-        profit, reference = (
-            judge.profit(judge.play(policies, [False] * len(policies), stage.params)),
-            self._reference[stage.number],
-        )
+        played = judge.play(policies, [False] * len(policies), stage.params)
+        profit, reference, campaigns = judge.profit(played), self._reference[stage.number], judge.campaigns(played)
         rows: list[Row] = [
             {
                 "iteration": progress.iteration,
@@ -118,6 +123,7 @@ class TeamValidator:
                 "score": nash_welfare(profit[i], reference[i]),
                 **{f"profit/{agent}": float(profit[i, j]) for j, agent in enumerate(market.agents)},
                 **{f"rule_profit/{agent}": float(reference[i, j]) for j, agent in enumerate(market.agents)},
+                **campaigns[i],
                 "wall_time": time.time(),
             }
             for i, seed in enumerate(judge.seeds)
