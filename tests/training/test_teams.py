@@ -12,6 +12,9 @@ from rich.console import Console
 
 import agents
 from agents.saved import AGENTS_FOLDER
+from agents.self_play import SelfPlayTeam
+from agents.shared_team import SharedTeam
+from agents.team import Team
 from rtb_envs import compile
 from training import commands
 from training.checkpoints import Checkpoints
@@ -35,6 +38,17 @@ SMALL = {
     "agent_hyperparameters": {"ppo": GRADIENTS, "a2c": GRADIENTS, "dqn": REPLAYS},
     "validation": {"seeds": 2, "episodes": 1},
     "evaluation": {"seeds": 2, "episodes": 1, "bootstrap_samples": 100},
+}
+
+
+# Two learners, so that little has to be compiled.
+PAIR = {
+    **SMALL,
+    "algos": ["ppo", "dqn"],
+    "iterations": 4,
+    "stage1": {"iterations": 1},
+    "stage2": {"iterations": 1},
+    "env_options": {"num_agents": 2, "num_customers": 50, "horizon": 40},
 }
 
 
@@ -105,6 +119,19 @@ def test_a_learner_of_a_team_learns_what_it_learns_alone_in_its_seat_against_the
 
 
 @pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({}, Team),
+        ({"pool": {"size": 3, "period": 5, "share": 0.25}}, SelfPlayTeam),
+        ({"algos": ["ppo", "ppo"], "parameters": "shared"}, SharedTeam),
+    ],
+)
+def test_settings_say_whether_learners_meet_their_past_and_whether_they_are_one(changes, kind):
+    task = TeamTask(Settings(**{**PAIR, **changes}))
+    assert type(task.learner) is kind
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"algos": ["ppo"]}, "algos must be one for each of the 4 agents, got 1: ppo"),
@@ -128,6 +155,18 @@ def test_teams_that_cannot_be_are_refused_in_one_line(changes, message):
         ({"hyperparameters": {"gamma": 0.9}}, "hyperparameters must be left out"),
         ({"instances": 2}, "instances must be left out"),
         ({"env": "AdAuction-v0", "algos": ["ppo"]}, "algos must be left out for env AdAuction-v0, which has one agent"),
+        ({"env": "AdAuction-v0", "pool": {}}, "pool must be left out for env AdAuction-v0, which has one agent"),
+        ({"env": "AdAuction-v0", "parameters": "shared"}, "parameters must be separate for env AdAuction-v0"),
+        (
+            {"parameters": "shared"},
+            "algos must be the same one for every agent where parameters are shared, got ppo, dqn",
+        ),
+        (
+            {"parameters": "shared", "pool": {}, "algos": ["ppo"] * 4},
+            "pool must be left out where parameters are shared",
+        ),
+        ({"pool": {"share": 2}}, "less than or equal to 1"),
+        ({"parameters": "common"}, "'separate' or 'shared'"),
     ],
 )
 def test_settings_of_the_other_kind_of_environment_are_refused(changes, message):
