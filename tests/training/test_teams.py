@@ -1,3 +1,5 @@
+import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,13 +18,17 @@ from agents.self_play import SelfPlayTeam
 from agents.shared_team import SharedTeam
 from agents.team import Team
 from rtb_envs import compile
+from tests.training.killed import Silent
 from training import commands
 from training.checkpoints import Checkpoints
 from training.loading import ConfigurationError, load
+from training.metrics import METRICS, read_table
 from training.run import RunFolder
 from training.settings import Settings
 from training.team_evaluation import compare
 from training.teams import TeamTask, nash_welfare
+from training.trainer import Trainer
+from training.updates import over_devices
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {"num_envs": 2, "num_steps": 8, "hidden_sizes": [4], "memory_decays": []}
@@ -227,3 +233,68 @@ def test_a_team_trains_evaluates_and_goes_on_with_the_same_bytes_after_it_was_st
         assert not commands.train(settings, Console(quiet=True))
     assert commands.train(settings, Console(quiet=True))
     assert final(tmp_path / "stopped") == final(tmp_path / "whole")
+
+
+SPREAD = """
+import json, sys
+from pathlib import Path
+import jax
+from tests.training.test_teams import PAIR, Stopping, arrays, train_pair
+folder = Path(sys.argv[1])
+whole = train_pair(folder / "whole", Stopping(99))
+train_pair(folder / "stopped", Stopping(2))
+resumed = train_pair(folder / "stopped", Stopping(99))
+leaves = jax.tree.leaves(resumed)
+told = {"devices": [len(leaf.sharding.device_set) for leaf in leaves], "same": arrays(resumed) == arrays(whole)}
+told["split"] = [own.lanes.over.addressable_shards[0].data.shape[0] for own in whole.learners]
+print(json.dumps(told))
+"""
+
+
+class Stopping(Silent):
+    """Asks to stop after some chunks."""
+
+    def __init__(self, chunks: int) -> None:
+        self.left = chunks
+
+    def should_stop(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+class Indifferent:
+    """Validates nothing."""
+
+    def validate(self, state, progress):
+        return 0.0, [{"iteration": progress.iteration, "seed": 0, "score": 0.0, "wall_time": 0.0}]
+
+
+def train_pair(folder: Path, watcher: Stopping):
+    """The state in which a training of ``PAIR`` stands when it has ended or stopped, as it goes on from its folder."""
+    folder.mkdir(exist_ok=True)
+    settings = Settings(**PAIR)
+    pair = TeamTask(settings)
+    Trainer(pair.learner, pair.curriculum, Indifferent(), settings, RunFolder(folder), watcher).run()
+    like = jax.eval_shape(lambda: pair.learner.init(0, pair.curriculum.stages[0].training_params))
+    with Checkpoints(RunFolder(folder).checkpoints, "last") as checkpoints:
+        return over_devices(checkpoints.restore(like)[0])
+
+
+@pytest.mark.slow
+def test_a_team_spread_over_two_devices_learns_what_it_learns_on_one_and_goes_on_with_the_same_bytes(tmp_path):
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    program = [sys.executable, "-c", SPREAD, str(tmp_path)]
+    done = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert set(told["devices"]) == {2}
+    assert told["split"] == [1, 1]  # of 2 lanes
+    assert told["same"]
+
+    # Sums over lanes are taken in another order, so that only the first update, from equal weights, is nearly the same.
+    train_pair(tmp_path / "alone", Stopping(1))
+    tables = [
+        read_table(RunFolder(tmp_path / name), METRICS).drop("seconds", "wall_time") for name in ("alone", "whole")
+    ]
+    first, spread = ({name: table[name][0] for name in tables[0].columns} for table in tables)
+    assert first == pytest.approx(spread, rel=1e-3, abs=1e-5)
