@@ -78,6 +78,13 @@ class SeatParams(Generic[ParamsT]):
     rivals: tuple[Any, ...]
     """The policies of the other seats, those of one kind stacked into one."""
 
+    @property
+    def horizon(self) -> Int[Array, ""]:
+        """The market's own: no episode has more steps. An AttributeError where it has none."""
+        market: Any = self.market
+        horizon: Array = market.horizon
+        return horizon
+
     def replace(self, **changes: Any) -> SeatParams[ParamsT]:
         """These parameters with some numbers of the market changed, by the market's own ``replace``."""
         market: Any = self.market

@@ -148,6 +148,27 @@ class Seat(Environment[SeatParams[Any], SeatState, SeatNoise]):
     def observe(self, state: SeatState, params: SeatParams[Any]) -> Array:
         return self.core.observe(state.market, params.market)[self._index]
 
+    @property
+    def auction_records(self) -> Any:
+        """Single auctions as the seat sees them, for logs; an AttributeError where the market tells of none.
+
+        A function of (key, state, action, params, most), see the market's ``auction_records`` and ``most_auctions``.
+        """
+        of_market = self.core.auction_records  # type: ignore[attr-defined]
+
+        def records(key: Array, state: SeatState, action: Array, params: SeatParams[Any], most: int) -> dict[str, Any]:
+            noise = self.noise(key, state, params)
+            actions, _ = self.actions(state, action, noise.rivals, params)
+            told: dict[str, Any] = of_market(noise.market, state.market, actions, params.market, self._index, most)
+            return told
+
+        return records
+
+    def most_auctions(self, params: SeatParams[Any]) -> int:
+        """The most auctions that a step can have in these (concrete) parameters, for ``auction_records``."""
+        most: int = self.core.most_auctions(params.market)  # type: ignore[attr-defined]
+        return most
+
     def actions(
         self, state: SeatState, action: Array, stream: Stream, params: SeatParams[Any]
     ) -> tuple[Array, tuple[Any, ...]]:

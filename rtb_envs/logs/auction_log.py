@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     import polars
 
 ORDER = (
-    *("at", "bidfloor", "user_id", "crid", "metric_ctr", "metric_cvr", "price", "nbr"),
-    *("loss", "auction_price", "auction_min_to_win", "auction_mbr", "impression", "click", "conversion", "cost"),
+    *("at", "bidfloor", "user_id", "crid", "metric_ctr", "metric_cvr", "metric_predicted_ctr", "metric_predicted_cvr"),
+    *("price", "nbr", "loss", "position", "auction_price", "auction_min_to_win", "auction_mbr"),
+    *("impression", "click", "conversion", "cost", "log_propensity"),
 )
 """Columns in the order of an auction's course: request, bid, outcome, response; those of other names come last."""
-CODES = ("nbr", "loss")
+CODES = ("nbr", "loss", "position")
 """Columns of codes, in which -1 is none."""
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from rtb_envs import validation
 from rtb_envs.core import Environment
 from rtb_envs.logs.auction_log import AuctionLog
 from rtb_envs.policies.policy import Policy
+from rtb_envs.policies.stochastic import StochasticPolicy
 from rtb_envs.rollouts.lanes import resolve
 from rtb_envs.rollouts.traced import Chunk, Moment, trace
 
@@ -27,7 +31,9 @@ def log_auctions(
     """Run ``num_episodes`` episodes of ``policy`` and keep every auction, with OpenRTB's names.
 
     The episodes are those of ``log_episodes`` with the same arguments. The environment must have ``auction_records``,
-    as AdAuction does; other ones raise TypeError. Raises what ``log_episodes`` raises.
+    as AdAuction and one seat in AutoBidding, ContextualAuction or Retargeting have; other ones raise TypeError.
+    Propensities are those of a ``StochasticPolicy`` for the step's action, the same in all auctions of the step. Raises
+    what ``log_episodes`` raises.
     """
     return AuctionLog.concatenate(list(auction_chunks(env, policy, num_episodes, seed, params, max_steps=max_steps)))
 
@@ -45,14 +51,24 @@ def auction_chunks(
     env = resolve(env)
     if not hasattr(env, "auction_records"):
         raise validation.wrong_type("env", "an environment with auction_records, such as AdAuction-v0", env)
-    chunks = trace(env, policy, _auctions, num_episodes, seed, params, max_steps)
+    market: Any = env
+    recorder = _Auctions(market.most_auctions(env.default_params if params is None else params))
+    chunks = trace(env, policy, recorder, num_episodes, seed, params, max_steps)
     return (_log(env.id, chunk) for chunk in chunks)
 
 
-def _auctions(env: Any, policy: Policy, params: Any, moment: Moment) -> dict[str, Any]:
-    """The record of one step."""
-    records: dict[str, Any] = env.auction_records(moment.key, moment.state, moment.action, params)
-    return records
+@dataclass(frozen=True)
+class _Auctions:
+    """The record of one step, with room for so many auctions."""
+
+    most: int
+
+    def __call__(self, env: Any, policy: Policy, params: Any, moment: Moment) -> dict[str, Any]:
+        records = env.auction_records(moment.key, moment.state, moment.action, params, self.most)
+        propensity: Array = jnp.float32(jnp.nan)
+        if isinstance(policy, StochasticPolicy):
+            propensity = policy.log_propensity(moment.carry, moment.observation, moment.action)
+        return {**records, "log_propensity": jnp.full(self.most, propensity, jnp.float32)}
 
 
 def _log(env_id: str, chunk: Chunk) -> AuctionLog:

@@ -31,7 +31,7 @@ def steps(request):
     def play(key, t, budget, multiplier, params):
         _, state = env.reset_env(key, params)
         state = replace(state, t=t, remaining_budget=budget)
-        records = env.auction_records(key, state, multiplier[None], params)
+        records = env.auction_records(key, state, multiplier[None], params, env.most_auctions(params))
         return records, env.step_env(key, state, multiplier[None], params)[-1]
 
     keys = jax.random.split(jax.random.key(0), STEPS)
@@ -95,7 +95,8 @@ def test_an_auction_that_the_policy_lets_pass_has_no_bid():
 
     def play(key, action, params):
         state = env.reset_env(key, params)[1]
-        return env.auction_records(key, state, action, params), env.step_env(key, state, action, params)[-1]
+        records = env.auction_records(key, state, action, params, env.most_auctions(params))
+        return records, env.step_env(key, state, action, params)[-1]
 
     records, info = jax.device_get(compile.jit(play)(jax.random.key(0), action, params))
     there, passed = records["takes_place"], records["nbr"] == 502

@@ -152,7 +152,7 @@ def test_slots_are_shown_in_1_and_8_tenths_and_48_hundredths_of_the_auctions():
     @jax.jit
     def shares(index):
         drawn = noise.opportunities(index, state.tick, SLOTS)
-        window = market._auctions(drawn, jnp.full(AGENTS, 100.0), jnp.ones(AGENTS), params)
+        window = market.auctions(drawn, jnp.full(AGENTS, 100.0), jnp.ones(AGENTS), params)
         held = (window.bidder >= 0).all(0)
         return (window.shown & held).sum(1), held.sum()
 

@@ -16,13 +16,16 @@ STEPS = 6
 class Bazaar(Toy):
     """A walk whose step t has t + 1 auctions, of 8 places; each asks for the position before the step."""
 
-    def auction_records(self, key, state, action, params):
-        index = jnp.arange(8)
+    def most_auctions(self, params):
+        return 8
+
+    def auction_records(self, key, state, action, params, most):
+        index = jnp.arange(most)
         return {
             "takes_place": index <= state.t,
             "loss": jnp.where(index == 0, 0, -1),
             "price": jnp.where(index == 0, state.position, jnp.nan),
-            "action": jnp.full(8, action[0]),
+            "action": jnp.full(most, action[0]),
         }
 
 
@@ -48,10 +51,17 @@ def test_each_auction_of_each_step_that_took_place_is_logged_once_in_order(aucti
 
 def test_what_does_not_exist_is_null_and_columns_are_in_an_auction_s_course(auctions):
     frame = auctions.frame()
-    assert frame.columns == ["auction_id", "episode", "step", "price", "loss", "action"]
+    assert frame.columns == ["auction_id", "episode", "step", "price", "loss", "log_propensity", "action"]
     first = frame["auction_id"].str.ends_with("-0")
     assert (frame["price"].is_not_null() == first).all()
     assert (frame["loss"].is_not_null() == first).all()
+
+
+def test_the_propensity_of_a_step_s_action_is_that_of_all_its_auctions(auctions):
+    steps = log_episodes(BAZAAR, POLICY, 30, seed=2, max_steps=STEPS)
+    np.testing.assert_array_equal(auctions.frame()["log_propensity"], np.repeat(steps.log_propensity, steps.step + 1))
+    rule = log_auctions(BAZAAR, Constant(jnp.zeros(2)), 2, seed=0, max_steps=2).frame()
+    assert rule["log_propensity"].null_count() == rule.height
 
 
 def test_auctions_do_not_depend_on_how_episodes_are_divided_into_chunks(auctions, monkeypatch):

@@ -20,7 +20,7 @@ from rtb_envs.envs.ad_auction.config import MAX_BID, Config
 from rtb_envs.envs.ad_auction.hindsight import hindsight, market_distribution, possible_volume
 from rtb_envs.envs.ad_auction.noise import Auctions, Drawn, Noise
 from rtb_envs.envs.ad_auction.params import Params
-from rtb_envs.envs.ad_auction.records import auction_records
+from rtb_envs.envs.ad_auction.records import auction_records, most_auctions
 from rtb_envs.envs.ad_auction.settlement import AuctionResult, StepTotals, ratio, settle
 from rtb_envs.envs.ad_auction.state import Hindsight, Offer, State
 from rtb_envs.policies.market_distribution import MarketDistribution
@@ -60,6 +60,7 @@ class AdAuction(Environment[Params, State, Noise]):
     )
 
     auction_records = auction_records
+    most_auctions = most_auctions
 
     def __init__(self, config: Config, params: Params) -> None:
         self.config = config

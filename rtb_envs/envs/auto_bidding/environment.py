@@ -15,6 +15,7 @@ from rtb_envs.core import Info, RenderPanel
 from rtb_envs.envs.auto_bidding.config import MAX_BID, UNITS, Config
 from rtb_envs.envs.auto_bidding.noise import Drawn, Noise, Opportunities, Tick
 from rtb_envs.envs.auto_bidding.params import BidderParams, Params, currency
+from rtb_envs.envs.auto_bidding.records import auction_records, most_auctions
 from rtb_envs.envs.auto_bidding.settlement import TickTotals, Window, settle
 from rtb_envs.envs.auto_bidding.state import History, State, TickMeans
 from rtb_envs.multi_agent import MultiAgentEnvironment
@@ -46,6 +47,8 @@ class AutoBidding(MultiAgentEnvironment[Params, State, Noise]):
     """
 
     id = "auto_bidding_v0"
+    auction_records = auction_records
+    most_auctions = most_auctions
     render_panels = (
         RenderPanel("revenue", "Revenue", "currency per tick"),
         RenderPanel("least_winning_cost", "Mean price of the last slot", "currency"),
@@ -141,7 +144,7 @@ class AutoBidding(MultiAgentEnvironment[Params, State, Noise]):
 
         def run(index: Int[Array, "opportunities"], playing: Bool[Array, "agents"]) -> Window:
             drawn = noise.opportunities(index, state.tick, self.config.num_slots)
-            return self._auctions(drawn, jnp.where(playing, multiplier, 0), state.conversion_factor, params)
+            return self.auctions(drawn, jnp.where(playing, multiplier, 0), state.conversion_factor, params)
 
         tick, playing = settle(run, state.tick.volume, state.remaining_budget, state.playing, self.config.window)
         t = state.t + 1
@@ -209,7 +212,7 @@ class AutoBidding(MultiAgentEnvironment[Params, State, Noise]):
         met = params.target_cost_per_action * conversion / jnp.maximum(cost, 1 / UNITS)
         return conversion * jnp.minimum(1, met**2)
 
-    def _auctions(
+    def auctions(
         self, drawn: Opportunities, multiplier: Float[Array, "agents"], factor: Float[Array, "agents"], params: Params
     ) -> Window:
         """Bids, slots, prices and what happens in them."""

@@ -151,11 +151,6 @@ class BidderParams(SeatParams[Params]):
     """The market's numbers as one bidder's policy reads them (``policies.policy.BiddingParams``), in currency."""
 
     @property
-    def horizon(self) -> Int[Array, ""]:
-        """Ticks of an episode."""
-        return self.market.horizon
-
-    @property
     def initial_budget(self) -> Float[Array, ""]:
         """Money of an episode."""
         return currency(self.market.initial_budget[self.agent])

@@ -16,6 +16,7 @@ from rtb_envs.envs.contextual_auction.config import Config
 from rtb_envs.envs.contextual_auction.metrics import MONEY, SHADING_UNIT, Totals, totals
 from rtb_envs.envs.contextual_auction.money import MAX_AMOUNT, MICROS, ExactSum, sum_rounds
 from rtb_envs.envs.contextual_auction.offers import Offers, estimated_offers, oracle_offers
+from rtb_envs.envs.contextual_auction.records import auction_records, most_auctions
 from rtb_envs.envs.contextual_auction.rounds import Rounds, draw_rounds
 from rtb_envs.envs.contextual_auction.settlement import settle
 from rtb_envs.envs.contextual_auction.state import Outcome, Params, State
@@ -49,6 +50,8 @@ class ContextualAuction(MultiAgentEnvironment[Params, State, Rounds]):
     """
 
     id = "contextual_auction_v0"
+    auction_records = auction_records
+    most_auctions = most_auctions
     market_info = frozenset({"market_welfare", "market_revenue", "episode_market_welfare", "episode_market_revenue"})
     render_panels = (
         RenderPanel("episode_market_welfare", "Welfare so far", "currency"),

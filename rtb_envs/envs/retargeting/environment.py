@@ -30,6 +30,7 @@ from rtb_envs.envs.retargeting.information import MARKET_INFO, episode_info
 from rtb_envs.envs.retargeting.noise import Arrivals, Drawn, Noise, Responses
 from rtb_envs.envs.retargeting.observation import observe, observe_for_policies, yields
 from rtb_envs.envs.retargeting.params import AdvertiserParams, Params, hour_of_day
+from rtb_envs.envs.retargeting.records import auction_records, most_auctions
 from rtb_envs.envs.retargeting.response import respond
 from rtb_envs.envs.retargeting.state import AgentTotals, MarketTotals, State
 from rtb_envs.multi_agent import MultiAgentEnvironment
@@ -59,6 +60,8 @@ class Retargeting(MultiAgentEnvironment[Params, State, Noise]):
     """
 
     id = "retargeting_v0"
+    auction_records = auction_records
+    most_auctions = most_auctions
     render_panels = (
         RenderPanel("market_revenue", "Purchases", "dollars per step"),
         RenderPanel("clearing_price", "Clearing price", "dollars"),
@@ -167,11 +170,11 @@ class Retargeting(MultiAgentEnvironment[Params, State, Noise]):
         draws, arrivals = noise.responses(count), state.arrivals
         if count == 1:
             draw, arrival = jax.tree.map(lambda leaf: leaf[0], (draws, arrivals))
-            after, reward = self._opportunity(state, action, draw, arrival, params)
+            after, reward = self.opportunity(state, action, draw, arrival, params)
         else:
 
             def one(state: State, inputs: tuple[Array, Responses, Arrivals]) -> tuple[State, Reward]:
-                return self._opportunity(state, *inputs, params)
+                return self.opportunity(state, *inputs, params)
 
             after, rewards = lax.scan(one, state, (jnp.moveaxis(action, 1, 0), draws, arrivals))
             reward = Reward(*(term.sum(0) for term in rewards))
@@ -197,7 +200,7 @@ class Retargeting(MultiAgentEnvironment[Params, State, Noise]):
         drawn = noise.arrivals(t, self.config.opportunities_per_step, self.config.num_customers, contexts)
         return drawn._replace(customer=looked_up(customers, drawn.customer))
 
-    def _opportunity(
+    def opportunity(
         self, state: State, action: Float[Array, "agents 3"], draw: Responses, arrival: Arrivals, params: Params
     ) -> tuple[State, Reward]:
         """Sell one impression and let the customer respond; the clock moves on to the next."""
