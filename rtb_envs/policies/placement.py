@@ -16,11 +16,14 @@ from jaxtyping import Float, Int
 
 from rtb_envs import validation
 from rtb_envs.random import Stream
+from rtb_envs.tracing import is_concrete
 
 MARKETS = ("real", "classic")
 Market = Literal["real", "classic"]
 # Entries of AdPlacement's observation.
 _TIME, _PRESSURE, _VIEWABILITY, _ROLLING_ECPM = 0, 1, 5, 7
+MAX_THRESHOLD = 1e6
+"""$ per thousand impressions, where the market's scale is not known yet."""
 
 
 class PlacementEnvironment(Protocol):
@@ -107,13 +110,16 @@ class ThresholdPlacement:
     ) -> ThresholdPlacement:
         """``max_slots``: None is the market's. ``exploration`` in [0, 1]: None is .05, 0 in the classic market.
 
-        Raises TypeError or ValueError for values out of range; thresholds are in [0, 1e6].
+        Raises TypeError or ValueError for values out of range; thresholds are in [0, ``max_ecpm``], as the observation
+        tells no higher eCPM.
         """
         most = _most_slots(env)
+        highest = (env.default_params if params is None else params).max_ecpm
+        largest = float(highest) if is_concrete(highest) else MAX_THRESHOLD
         slots = most if max_slots is None else validation.integer("max_slots", max_slots, 0, most)
         share = (0.0 if env.config.market == "classic" else 0.05) if exploration is None else exploration
         return cls(
-            jnp.float32(validation.number("threshold_ecpm", threshold_ecpm, 0, 1e6)),
+            jnp.float32(validation.number("threshold_ecpm", threshold_ecpm, 0, largest)),
             jnp.int32(slots),
             jnp.float32(validation.number("exploration", share, 0, 1)),
         )

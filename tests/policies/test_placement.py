@@ -45,6 +45,12 @@ def test_threshold_opens_while_the_expected_ecpm_exceeds_it_and_opens_again_afte
     assert choices(REAL, policy, [seen(REAL, ecpm=e) for e in (4.0, 2.9, 2.9, 3.1)]) == [2, 0, 0, 2]
 
 
+def test_a_threshold_that_no_observation_can_reach_is_refused():
+    with pytest.raises(ValueError, match=r"threshold_ecpm must be a finite number in \[0, 10\], got 20"):
+        ThresholdPlacement.for_env(CLASSIC, threshold_ecpm=20.0)
+    assert float(ThresholdPlacement.for_env(REAL, threshold_ecpm=20.0).threshold_ecpm) == 20.0
+
+
 def test_a_closed_threshold_explores_with_its_chance_by_one_slot():
     policy = ThresholdPlacement.for_env(REAL, threshold_ecpm=3.0, exploration=0.25)
     actions = np.array(choices(REAL, policy, [seen(REAL, ecpm=1.0)] * 400))

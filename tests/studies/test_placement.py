@@ -46,6 +46,14 @@ def file(tmp_path_factory):
     return path
 
 
+def test_rules_of_a_scenario_see_every_price_that_its_bids_can_reach():
+    advertisers = [{"name": name, "bid_cpm": bid, "ctr": 1.0} for name, bid in (("A", 60), ("B", 50))]
+    slots = [{"name": "display", "viewability": 1.0, "floor_cpm": 2}]
+    threshold = {"rule": "threshold", "threshold_ecpm": 20}
+    dear = GOLDEN | {"policy": threshold, "auction": {"advertisers": advertisers, "slot_types": slots}}
+    assert (simulation.play(scenario_of(dear)).totals()["opened_slots"] > 0).all()
+
+
 def test_every_error_of_a_file_is_told_with_item_field_and_rule():
     wrong = {
         **BASE,

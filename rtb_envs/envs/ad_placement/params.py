@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from rtb_envs.envs.ad_placement.config import LEAST_AMOUNT, MAX_CPM, MAX_HORIZON, MAX_SLOTS
+from rtb_envs.envs.ad_placement.config import LEAST_AMOUNT, MAX_CPM, MAX_HORIZON
 from rtb_envs.envs.ad_placement.fixed_point import PRESSURE_BITS, probability
 from rtb_envs.envs.replacing import SHARE, Range, fitted, known_fields
 
@@ -41,7 +41,6 @@ RANGES = {
     "user_ctr_factor": Range(0, 100),
     "max_ecpm": Range(LEAST_AMOUNT, MAX_CPM),
     "max_exposures": Range(1, 1e6),
-    "num_slots": Range(1, MAX_SLOTS),
 }
 """What the market's numbers may be."""
 
@@ -137,8 +136,9 @@ class Params:
 
         One number serves every advertiser or slot type. Raises TypeError or ValueError, naming the field, for what an
         option would be refused for. Works under jit and vmap: numbers that are traced are clipped to their ranges.
+        ``num_slots`` is static, and ``noise`` has an effect only in a market that was made with some.
         """
-        known_fields(self, changes, but=("derived",))
+        known_fields(self, changes, but=("derived", "num_slots"))
         return derive(replace(self, **fitted(self, changes, RANGES)))
 
 

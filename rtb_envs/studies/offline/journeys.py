@@ -65,8 +65,8 @@ def journey_ranking(
     """
     cac = np.where(np.isfinite(arms.cost_per_impression), cac_quantiles(arms, tested.a, tested.b)[1], np.inf)
     left = interest_left(np.array([fitted.fatigue_rate]), np.array([fitted.fatigue_recovery]), frequency)[0]
-    stopped = tested.stopped_on >= 0
-    return np.lexsort((cac, stopped)), np.lexsort((cac / left, stopped))
+    last = np.where(np.isfinite(cac), tested.stopped_on >= 0, 2)
+    return np.lexsort((cac, last)), np.lexsort((cac / left, last))
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class Run:
     stopped_on: NDArray[np.int64]
     """Index of the day after which a creative was stopped, -1 for never."""
     regret: Floats
-    """Expected sign-ups lost each day [days] against the best capped allocation of the true rates."""
+    """Expected sign-ups lost each day [days] against the best allocation of the true rates under the cap of the day."""
 
     @property
     def spend(self) -> Floats:
@@ -72,12 +72,16 @@ def fill_in_order(order: NDArray[np.int64], may_spend: NDArray[np.bool_], cap: f
     return spend
 
 
-def best_allocation(arms: Arms, daily_budget: float, rate: Floats | None = None) -> Floats:
-    """The capped allocation [creatives] of one day, $, with the most expected sign-ups at ``rate`` (the true one)."""
+def best_allocation(arms: Arms, daily_budget: float, cap: float | None = None) -> Floats:
+    """The allocation [creatives] of one day, $, with the most expected sign-ups at the true rates.
+
+    No creative is given more than ``cap`` $; None is the cap where all that are for sale are running.
+    """
     for_sale = np.isfinite(arms.cost_per_impression)
-    per_dollar = np.where(for_sale, (arms.true_rate if rate is None else rate) / arms.cost_per_impression, -np.inf)
+    per_dollar = np.where(for_sale, arms.true_rate / arms.cost_per_impression, -np.inf)
     order = np.argsort(-per_dollar, kind="stable")
-    return fill_in_order(order, for_sale, cap_of(int(for_sale.sum()), daily_budget), daily_budget)
+    cap = cap_of(int(for_sale.sum()), daily_budget) if cap is None else cap
+    return fill_in_order(order, for_sale, cap, daily_budget)
 
 
 def expected_signups(arms: Arms, spend: Floats) -> float:
@@ -142,9 +146,11 @@ def run(
     stopped_on = np.full(num, -1)
     impressions, signups = np.zeros(num, np.int64), np.zeros(num, np.int64)
     allocation, regret = np.zeros((num_days, num)), np.zeros(num_days)
-    best = expected_signups(arms, best_allocation(arms, daily_budget))
     for day in range(num_days):
         spend = allocate(random, a, b, may_spend)
+        # The cap rises as creatives are stopped, so the best of the day has the cap that the rule has.
+        cap = max(cap_of(int(may_spend.sum()), daily_budget), float(spend.max()))
+        best = expected_signups(arms, best_allocation(arms, daily_budget, cap))
         shown = np.where(spend > 0, spend / arms.cost_per_impression, 0.0).astype(np.int64)
         converted = random.binomial(shown, arms.true_rate)
         a, b = a + converted, b + shown - converted

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from rtb_envs.envs.ad_placement import AdPlacement, make_ad_placement
-from rtb_envs.envs.ad_placement.config import LEAST_AMOUNT
+from rtb_envs.envs.ad_placement.config import LEAST_AMOUNT, MAX_CPM
 from rtb_envs.policies.placement import FixedPlacement, ThresholdPlacement, UtilityPlacement
 from rtb_envs.policies.policy import Policy
 from rtb_envs.validation import shown
@@ -61,7 +61,7 @@ class Threshold(_Section):
     """Opens slots while the expected eCPM exceeds a threshold."""
 
     rule: Literal["threshold"]
-    threshold_ecpm: Annotated[Number, Field(ge=0, le=1e6)]
+    threshold_ecpm: Annotated[Number, Field(ge=0, le=MAX_CPM)]
     max_slots: Annotated[Whole, Field(ge=0, le=8)] | None = None
     exploration: Share | None = None
 
@@ -135,8 +135,8 @@ class Scenario(_Section):
     fatigue: Fatigue = Fatigue()
 
     def environment(self) -> AdPlacement:
-        """The market of the file."""
-        options = {**self.auction.model_dump(), **self.fatigue.model_dump()}
+        """The market of the file. Its rules are told every eCPM that bids can reach."""
+        options = {**self.auction.model_dump(), **self.fatigue.model_dump(), "max_ecpm": MAX_CPM}
         return make_ad_placement(market=self.market, horizon=self.events, **options)
 
     def rule(self, env: AdPlacement) -> Policy:

@@ -1,5 +1,7 @@
 """Journeys: what repetition leaves, users who meet every slate alike, and verdicts on studies with a known truth."""
 
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
@@ -8,16 +10,19 @@ from rtb_envs.random import Stream
 from rtb_envs.studies.offline.journeys import (
     exposure_weights,
     interest_left,
+    journey_ranking,
     population,
     simulate_slates,
 )
 from rtb_envs.studies.offline.synthetic import between_equals, with_effect, without_effect
+from rtb_envs.studies.offline.thompson import Arms, Run
 from rtb_envs.studies.offline.verdict import KEEP, SWITCH
 from rtb_envs.users.personas import PERSONAS, fatigue_by_exposure
 
 NUM_USERS = 20_000
 NUMBERS = np.arange(5, 8, dtype=np.uint32)
 FREQUENCY = np.array([1.0, 3.5, 8.0])
+TIRED = SimpleNamespace(fatigue_rate=0.45, fatigue_recovery=0.15)
 FRESH_AND_TIRED = np.array([[1.0, 1.0, 1.0, 1.0, 0.0, 0.0], [0.8, 1.0, 1.2, 1.0, 0.5, 0.2]])
 
 
@@ -33,6 +38,14 @@ def test_interest_left_is_the_mean_over_exposures():
     found = interest_left(np.array([0.6]), np.array([0.05]), FREQUENCY)[0]
     assert found == pytest.approx(expected, rel=1e-5)
     assert (np.diff(found) < 0).all()
+
+
+def test_the_cheapest_come_first_then_the_stopped_and_last_what_is_not_for_sale():
+    arms = Arms(np.array([0.1, np.nan, 0.1, 0.2]), np.full(4, 0.01), np.full(4, np.inf))
+    counts, stopped = np.full(4, 100.0), np.array([0, -1, -1, -1])
+    tested = Run(counts, 99 * counts, np.zeros((1, 4)), counts.astype(int), counts.astype(int), stopped, np.zeros(1))
+    for order in journey_ranking(arms, tested, TIRED, np.full(4, 3.0)):
+        assert order.tolist() == [2, 3, 0, 1]
 
 
 def test_users_have_the_personas_shares_and_do_not_depend_on_the_creatives():

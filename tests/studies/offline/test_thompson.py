@@ -79,6 +79,17 @@ def test_of_creatives_that_are_all_too_dear_only_the_cheapest_goes_on():
     assert days.allocation[1:].tolist() == [[0.0, 30_000.0, 0.0]] * 2
 
 
+def test_stopped_creatives_leave_the_others_a_higher_cap_and_nobody_beats_the_best_under_it():
+    # The stop falls on ten of twelve: the two that are left may have half each, not a fifth.
+    rate = np.array([0.004] * 10 + [0.02, 0.03])
+    arms = Arms(np.full(12, 0.1), rate, np.full(12, 10.0))
+    days = run(arms, 30_000.0, 5, 0, thompson_rule(arms, 30_000.0))
+    assert ((days.stopped_on >= 0) == (rate < 0.01)).all()
+    assert days.allocation[-1].tolist() == [0.0] * 10 + [15_000.0, 15_000.0]
+    assert days.regret[0] > 0
+    assert days.regret[-1] == pytest.approx(0.0, abs=1e-6)
+
+
 def test_the_last_creative_is_never_stopped():
     arms = Arms(np.full(1, 0.1), np.array([0.01]), np.full(1, 1.0))
     assert run(arms, 1000.0, 3, 0, thompson_rule(arms, 1000.0)).stopped_on.tolist() == [-1]
