@@ -24,6 +24,8 @@ LEARNER_COLOR = "#1f4e9c"
 # Okabe & Ito's palette, distinguishable without colour vision, for the rules in the order of the results.
 RULE_COLORS = ("#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#999999")
 STAGE_SHADES = ("#f2f2f2", "#e4e4e4", "#ffffff")
+NARROW = 0.12
+"""Share of an axis below which the words for a stage would not fit."""
 DPI = 160
 STYLE: dict[Any, Any] = {
     "font.size": 11,
@@ -152,12 +154,13 @@ def _legend_below(figure: Figure) -> None:
 
 
 def shade_stages(axes: Axes, curve: pl.DataFrame) -> None:
-    """A shade and a name for the span of each stage."""
-    begins = 0.0
+    """A shade and a name for the span of each stage; of a narrow one there is room for the number alone."""
+    begins, whole = 0.0, float(curve["millions"].to_numpy().max())
     for stage, ends in curve.group_by("stage", maintain_order=True).agg(pl.col("millions").max()).iter_rows():
+        narrow = ends - begins < NARROW * whole
         axes.axvspan(begins, ends, color=STAGE_SHADES[(stage - 1) % len(STAGE_SHADES)], lw=0, zorder=0)
         axes.annotate(
-            f"stage {stage}",
+            str(stage) if narrow else f"stage {stage}",
             ((begins + ends) / 2, 0),
             (0, 6),
             xycoords=("data", "axes fraction"),

@@ -55,11 +55,14 @@ def over_devices(state: Any) -> Any:
 
     Of a team, each learner's.
     """
-    if hasattr(state, "learners"):
-        return replace(state, learners=tuple(over_devices(own) for own in state.learners))
     devices = jax.devices()
-    if len(devices) == 1 or state.lanes.over.shape[0] % len(devices):
+    if len(devices) == 1:
         return state
     mesh = Mesh(np.array(devices), ("lanes",))
     split, whole = NamedSharding(mesh, PartitionSpec("lanes")), NamedSharding(mesh, PartitionSpec())
+    if hasattr(state, "learners"):
+        learners = tuple(over_devices(own) for own in state.learners)
+        return replace(jax.device_put(replace(state, learners=()), whole), learners=learners)
+    if state.lanes.over.shape[0] % len(devices):
+        return jax.device_put(state, whole)
     return replace(jax.device_put(state, whole), lanes=jax.device_put(state.lanes, split))

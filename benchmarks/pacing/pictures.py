@@ -91,7 +91,8 @@ def by_market(summary: Summary) -> Figure:
     share = np.array(
         [[method["by_market"].get(name, {}).get("estimate", np.nan) for name, _ in markets] for method in methods]
     )
-    size = (2.6 + 0.62 * len(markets), 2.4 + 0.3 * len(methods))
+    # Wide enough for the title where markets are few.
+    size = (max(2.6 + 0.62 * len(markets), 5.0), 2.4 + 0.3 * len(methods))
     figure, axes = plt.subplots(figsize=size, layout="constrained")
     axes.grid(False)
     image = axes.imshow(share, cmap="viridis", vmin=_LOWEST_SHOWN, vmax=1.0, aspect="auto")

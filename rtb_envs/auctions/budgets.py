@@ -2,15 +2,21 @@
 
 An auction is paid only if something of the budget is left afterwards (RTBGym's rule, SCOPE-RL 0.2.1), so a budget
 never reaches zero. Costs are integers >= 0 in the money unit of ``remaining``, and no sum here can overflow their type.
+TypeError for other numbers, ValueError for costs below 0 that are not traced and for shapes that do not fit.
 """
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Bool, Int
+
+from rtb_envs import validation
+from rtb_envs.auctions.arguments import common_shape
+from rtb_envs.tracing import checked
 
 
 def keep_until_exhausted(
@@ -20,7 +26,9 @@ def keep_until_exhausted(
 
     Auction i is kept iff cost[0] + ... + cost[i] < remaining. Nothing is kept if ``remaining`` <= 0.
     """
-    remaining = jnp.asarray(remaining)[..., None]
+    cost, remaining = _whole("cost", cost), _whole("remaining", remaining)
+    common_shape(cost.shape[:-1], remaining=remaining)
+    remaining = remaining[..., None]
     cap = jnp.maximum(remaining, 0).astype(cost.dtype)
 
     def saturating_add(left: Array, right: Array) -> Array:
@@ -43,8 +51,19 @@ def skip_what_does_not_fit(
         fits = price < left
         return left - jnp.where(fits, price, 0), fits
 
-    batch = jnp.broadcast_shapes(cost.shape[:-1], jnp.shape(remaining))
+    cost, remaining = _whole("cost", cost), _whole("remaining", remaining)
+    batch = common_shape(cost.shape[:-1], remaining=remaining)
     cost = jnp.broadcast_to(cost, (*batch, cost.shape[-1]))
     left = jnp.broadcast_to(remaining, batch).astype(cost.dtype)
     _, keep = jax.lax.scan(pay, left, jnp.moveaxis(cost, -1, 0))
     return jnp.moveaxis(keep, 0, -1)
+
+
+def _whole(name: str, value: ArrayLike) -> Array:
+    """Whole numbers as an array; costs are not negative and have an axis of auctions."""
+    array = jnp.asarray(checked(name, value, 0 if name == "cost" else -np.inf))
+    if not jnp.issubdtype(array.dtype, jnp.integer):
+        raise validation.wrong_type(name, "an array of whole numbers", value)
+    if name == "cost" and array.ndim == 0:
+        raise ValueError("cost: got shape (), the last axis must hold auctions")
+    return array

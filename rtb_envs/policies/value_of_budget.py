@@ -81,7 +81,7 @@ def highest_acceptable_price(
 def value_of_budget(
     distribution: MarketDistribution,
     auctions: Float[Array, "steps"],
-    budget: ArrayLike,
+    budget: Array,
     *,
     spread_rates: bool,
     num_points: int,

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rtb_envs.auctions.budgets import keep_until_exhausted, skip_what_does_not_fit
 from rtb_envs.auctions.hindsight import (
     first_price_ceiling,
     fractional_knapsack,
@@ -162,3 +163,25 @@ def test_hindsight_names_the_argument_that_it_can_not_use(ceiling, arguments, me
 def test_what_is_allowed_is_said_by_truth_values():
     with pytest.raises(TypeError, match="allowed must be an array of True and False, got"):
         multiple_choice_knapsack(TWO_SLOTS, TWO_SLOTS, TWO_SLOTS, 1.0)
+
+
+@pytest.mark.parametrize("rule", [keep_until_exhausted, skip_what_does_not_fit])
+@pytest.mark.parametrize(
+    ("cost", "remaining", "error", "message"),
+    [
+        ([3, -1], 10, ValueError, r"cost must hold finite numbers in \[0, inf\], got -1.0 at \(1,\)"),
+        ([3.5, 1.0], 10, TypeError, r"cost must be an array of whole numbers, got \[3.5, 1.0\]"),
+        ([3, 1], NAN, ValueError, "remaining must hold finite numbers in"),
+        ([3, 1], 10.0, TypeError, "remaining must be an array of whole numbers, got 10.0"),
+        (3, 10, ValueError, r"cost: got shape \(\), the last axis must hold auctions"),
+        (
+            np.ones((2, 3), np.int32),
+            np.ones(3, np.int32),
+            ValueError,
+            r"remaining: got shape \(3,\), must broadcast with",
+        ),
+    ],
+)
+def test_budgets_pay_whole_amounts_only(rule, cost, remaining, error, message):
+    with pytest.raises(error, match=message):
+        rule(cost, remaining)

@@ -1,3 +1,5 @@
+import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,14 +14,21 @@ from rich.console import Console
 
 import agents
 from agents.saved import AGENTS_FOLDER
+from agents.self_play import SelfPlayTeam
+from agents.shared_team import SharedTeam
+from agents.team import Team
 from rtb_envs import compile
+from tests.training.killed import Silent
 from training import commands
 from training.checkpoints import Checkpoints
 from training.loading import ConfigurationError, load
+from training.metrics import METRICS, read_table
 from training.run import RunFolder
 from training.settings import Settings
 from training.team_evaluation import compare
 from training.teams import TeamTask, nash_welfare
+from training.trainer import Trainer
+from training.updates import over_devices
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {"num_envs": 2, "num_steps": 8, "hidden_sizes": [4], "memory_decays": []}
@@ -35,6 +44,17 @@ SMALL = {
     "agent_hyperparameters": {"ppo": GRADIENTS, "a2c": GRADIENTS, "dqn": REPLAYS},
     "validation": {"seeds": 2, "episodes": 1},
     "evaluation": {"seeds": 2, "episodes": 1, "bootstrap_samples": 100},
+}
+
+
+# Two learners, so that little has to be compiled.
+PAIR = {
+    **SMALL,
+    "algos": ["ppo", "dqn"],
+    "iterations": 4,
+    "stage1": {"iterations": 1},
+    "stage2": {"iterations": 1},
+    "env_options": {"num_agents": 2, "num_customers": 50, "horizon": 40},
 }
 
 
@@ -105,6 +125,19 @@ def test_a_learner_of_a_team_learns_what_it_learns_alone_in_its_seat_against_the
 
 
 @pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({}, Team),
+        ({"pool": {"size": 3, "period": 5, "share": 0.25}}, SelfPlayTeam),
+        ({"algos": ["ppo", "ppo"], "parameters": "shared"}, SharedTeam),
+    ],
+)
+def test_settings_say_whether_learners_meet_their_past_and_whether_they_are_one(changes, kind):
+    task = TeamTask(Settings(**{**PAIR, **changes}))
+    assert type(task.learner) is kind
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"algos": ["ppo"]}, "algos must be one for each of the 4 agents, got 1: ppo"),
@@ -128,6 +161,18 @@ def test_teams_that_cannot_be_are_refused_in_one_line(changes, message):
         ({"hyperparameters": {"gamma": 0.9}}, "hyperparameters must be left out"),
         ({"instances": 2}, "instances must be left out"),
         ({"env": "AdAuction-v0", "algos": ["ppo"]}, "algos must be left out for env AdAuction-v0, which has one agent"),
+        ({"env": "AdAuction-v0", "pool": {}}, "pool must be left out for env AdAuction-v0, which has one agent"),
+        ({"env": "AdAuction-v0", "parameters": "shared"}, "parameters must be separate for env AdAuction-v0"),
+        (
+            {"parameters": "shared"},
+            "algos must be the same one for every agent where parameters are shared, got ppo, dqn",
+        ),
+        (
+            {"parameters": "shared", "pool": {}, "algos": ["ppo"] * 4},
+            "pool must be left out where parameters are shared",
+        ),
+        ({"pool": {"share": 2}}, "less than or equal to 1"),
+        ({"parameters": "common"}, "'separate' or 'shared'"),
     ],
 )
 def test_settings_of_the_other_kind_of_environment_are_refused(changes, message):
@@ -188,3 +233,68 @@ def test_a_team_trains_evaluates_and_goes_on_with_the_same_bytes_after_it_was_st
         assert not commands.train(settings, Console(quiet=True))
     assert commands.train(settings, Console(quiet=True))
     assert final(tmp_path / "stopped") == final(tmp_path / "whole")
+
+
+SPREAD = """
+import json, sys
+from pathlib import Path
+import jax
+from tests.training.test_teams import PAIR, Stopping, arrays, train_pair
+folder = Path(sys.argv[1])
+whole = train_pair(folder / "whole", Stopping(99))
+train_pair(folder / "stopped", Stopping(2))
+resumed = train_pair(folder / "stopped", Stopping(99))
+leaves = jax.tree.leaves(resumed)
+told = {"devices": [len(leaf.sharding.device_set) for leaf in leaves], "same": arrays(resumed) == arrays(whole)}
+told["split"] = [own.lanes.over.addressable_shards[0].data.shape[0] for own in whole.learners]
+print(json.dumps(told))
+"""
+
+
+class Stopping(Silent):
+    """Asks to stop after some chunks."""
+
+    def __init__(self, chunks: int) -> None:
+        self.left = chunks
+
+    def should_stop(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+class Indifferent:
+    """Validates nothing."""
+
+    def validate(self, state, progress):
+        return 0.0, [{"iteration": progress.iteration, "seed": 0, "score": 0.0, "wall_time": 0.0}]
+
+
+def train_pair(folder: Path, watcher: Stopping):
+    """The state in which a training of ``PAIR`` stands when it has ended or stopped, as it goes on from its folder."""
+    folder.mkdir(exist_ok=True)
+    settings = Settings(**PAIR)
+    pair = TeamTask(settings)
+    Trainer(pair.learner, pair.curriculum, Indifferent(), settings, RunFolder(folder), watcher).run()
+    like = jax.eval_shape(lambda: pair.learner.init(0, pair.curriculum.stages[0].training_params))
+    with Checkpoints(RunFolder(folder).checkpoints, "last") as checkpoints:
+        return over_devices(checkpoints.restore(like)[0])
+
+
+@pytest.mark.slow
+def test_a_team_spread_over_two_devices_learns_what_it_learns_on_one_and_goes_on_with_the_same_bytes(tmp_path):
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    program = [sys.executable, "-c", SPREAD, str(tmp_path)]
+    done = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert set(told["devices"]) == {2}
+    assert told["split"] == [1, 1]  # of 2 lanes
+    assert told["same"]
+
+    # Sums over lanes are taken in another order, so that only the first update, from equal weights, is nearly the same.
+    train_pair(tmp_path / "alone", Stopping(1))
+    tables = [
+        read_table(RunFolder(tmp_path / name), METRICS).drop("seconds", "wall_time") for name in ("alone", "whole")
+    ]
+    first, spread = ({name: table[name][0] for name in tables[0].columns} for table in tables)
+    assert first == pytest.approx(spread, rel=1e-3, abs=1e-5)

@@ -24,6 +24,7 @@ from rtb_envs.studies.offline.page import study_page
 from rtb_envs.studies.offline.samples import sample_journeys
 from rtb_envs.studies.offline.study import Settings, run_study, true_rates
 from rtb_envs.studies.offline.summary import summary
+from rtb_envs.studies.offline.verdict import compare_slates
 
 REPORTS = {f"{name}_offline_simulation.json" for name in ("auction", "thompson", "journey", "comparison")}
 LEGACY = {f"{name}_offline_simulation.json" for name in ("auctiongym", "rl", "recsim")}
@@ -280,12 +281,17 @@ def test_names_that_look_like_markup_are_shown_as_they_are(example):
         assert "<i>" not in str(figure.to_plotly_json())
 
 
-def test_few_rounds_widen_the_verdict_and_the_costs(example, study):
-    items = read_forecasts(example / FORECASTS, "30000")
-    few = run_study(items, read_baselines(example / BY_EXPOSURE), Settings(num_rounds=20))
-    width = [found.verdict.gain[2] - found.verdict.gain[1] for found in (few, study)]
-    assert width[0] > 1.2 * width[1]
-    assert (few.auction.cpm_log_error > 5 * study.auction.cpm_log_error).all()
+def test_few_rounds_leave_costs_uncertain_and_uncertain_costs_widen_the_verdict(study):
+    few = simulate_items(study.items, 20, 0)
+    # A hundredth of the rounds: ten times the error, and more where a price was met hardly ever.
+    assert (few.cpm_log_error > 5 * study.auction.cpm_log_error).all()
+    slates = study.orders["thompson"][:8], study.orders["journeys"][:8]
+    widths = []
+    for error in (0.0, 0.5):
+        costs = np.full(len(study.items), error)
+        gain = compare_slates(study.items, study.arms, study.tested, study.fitted, costs, *slates, 0).gain
+        widths.append(gain[2] - gain[1])
+    assert widths[1] > 1.5 * widths[0]
 
 
 def test_the_command_writes_the_example_but_not_over_other_files(tmp_path, rtb):
