@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from rtb_envs import cli
@@ -12,6 +13,7 @@ from rtb_envs.envs.retargeting import SEAT_STRATEGIES, make_retargeting, scripte
 from rtb_envs.envs.retargeting.metrics import incremental_revenue
 from rtb_envs.envs.retargeting.play import play_episodes
 from rtb_envs.policies.retargeting import demo_rule
+from rtb_envs.studies.retargeting.demo import _screen
 from rtb_envs.studies.retargeting.recording import Recorder
 from rtb_envs.studies.retargeting.tables import ALL_AGENTS, TABLES
 from rtb_envs.users.attribution import ATTRIBUTIONS
@@ -198,6 +200,15 @@ def test_the_demo_shows_every_rule_and_keeps_its_episode(tmp_path):
         assert rule in done.stdout
     assert "opportunity 100 of 100" in done.stdout
     assert pl.read_parquet(tmp_path / "episode" / "agents.parquet")["opportunities"].max() == 100
+
+
+def test_the_screen_of_the_demo_fits_into_eighty_columns(recorder, capsys):
+    dear = recorder.batches[-1].with_columns(cost=pl.lit(10_000.0), revenue=pl.lit(123_456.0), wins=pl.lit(20_000))
+    Console(width=80).print(_screen(dear, 20_000))
+    shown = capsys.readouterr().out
+    assert "123,456" in shown
+    assert "…" not in shown
+    assert max(len(line.rstrip()) for line in shown.splitlines()) < 80
 
 
 @pytest.mark.parametrize(

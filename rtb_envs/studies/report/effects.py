@@ -46,10 +46,11 @@ def _ghost_ads(episode: Recording, names: dict[str, str]) -> TextTable:
     return TextTable(
         "Claimed and true effects",
         (
-            *("agent", "spend ($)", "attributed revenue ($)", "incremental revenue ($)", "attributed over incremental"),
-            *("ROAS ($/$)", "incremental ROAS ($/$)", "attributed purchases", "incremental purchases"),
+            *("agent", "spend ($)", "attributed ($)", "incremental ($)", "ratio"),
+            *("ROAS ($/$)", "iROAS ($/$)", "credited (count)", "added (count)"),
         ),
         tuple(rows),
+        "Attributed revenue beside incremental revenue, their ratio, both over spend (ROAS, iROAS), and purchases. "
         "Incremental is what would not have come, by the same bids and draws, had nobody seen the ads: the agent's, or "
         "in the last row everybody's. It is exact for this episode. Agents need not sum to the last row, because what "
         "an ad brings depends on what the customer has seen besides.",

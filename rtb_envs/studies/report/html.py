@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -18,6 +20,10 @@ from rtb_envs.studies.report.charts import (
     TextTable,
     bar_labels,
 )
+
+_TICKS = [digit * 10**power for power in range(-3, 8) for digit in (1, 2, 5)]
+_IN_LOGARITHM: dict[str, Any] = {"type": "log", "tickvals": _TICKS, "ticktext": [f"{tick:,.10g}" for tick in _TICKS]}
+"""A scale whose ticks are whole numbers; plotly's own leave out the power of ten."""
 
 
 def page(title: str, lead: str, sections: Sequence[Section], refresh_seconds: int | None = None) -> Page:
@@ -60,7 +66,7 @@ def _lines(chart: LineChart) -> go.Figure:
         shade = {"fillcolor": SPAN_SHADES[index % len(SPAN_SHADES)], "layer": "below", "line_width": 0}
         figure.add_vrect(x0=span.begin, x1=span.end, **shade, **label)
     figure.update_layout(showlegend=len(chart.lines) > 1)
-    scale = {"type": "log", "dtick": "D2"} if chart.is_log else {}
+    scale = _IN_LOGARITHM if chart.is_log else {}
     return figure.update_xaxes(title=chart.x_label).update_yaxes(title=chart.y_label, **scale)
 
 
@@ -78,7 +84,11 @@ def _bars(chart: BarChart) -> go.Figure:
         )
     figure.update_layout(barmode="group", showlegend=len(chart.values) > 1)
     figure.update_xaxes(title=chart.x_label, showgrid=False)
-    return figure.update_yaxes(title=chart.y_label, type="log" if chart.is_log else None)
+    if chart.is_log:
+        most = max(max(values) for values in chart.values.values())
+        # Counts: a bar begins at one, and has room for its label.
+        figure.update_yaxes(range=[0, 1.05 * math.log10(max(most, 10))], **_IN_LOGARITHM)
+    return figure.update_yaxes(title=chart.y_label)
 
 
 def _heat_map(chart: HeatMap) -> go.Figure:
