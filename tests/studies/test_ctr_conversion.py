@@ -57,6 +57,16 @@ def test_the_calendar_is_that_of_the_date_for_every_hour_of_the_log(tmp_path):
     assert frame["day_of_week"].to_list() == [moment.isoweekday() for moment in times]
 
 
+def test_a_log_is_never_written_over_itself_nor_over_a_folder(tmp_path):
+    log = write_log(tmp_path / "log.csv", [",".join(ROW.values())])
+    before = log.read_bytes()
+    for target, reason in ((log, "is the log itself"), (tmp_path, "is a folder")):
+        with pytest.raises(LogError, match=reason):
+            convert(log, target)
+    assert log.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [log]
+
+
 def test_a_log_without_clicks_converts_too(tmp_path):
     header = HEADER.replace("click,", "")
     row = ",".join(value for name, value in ROW.items() if name != "click")

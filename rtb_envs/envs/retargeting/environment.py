@@ -217,7 +217,7 @@ class Retargeting(MultiAgentEnvironment[Params, State, Noise]):
         arrives = state.hours + response.delay_hours
         later = response.conversion & (arrives > params.end_hours)
         gives_way = yields(state, jax.tree.map(lambda field: field[None], customer), config)[:, 0]
-        added = entry(bids, auction, response, later, gives_way)
+        added = entry(bids, auction, response, later, gives_way & state.playing)
         after = booked(state, added, customer.stage)
         reward = reward_of(after, added, params)
         reward = Reward(*(jnp.where(state.playing, term, 0) for term in reward))

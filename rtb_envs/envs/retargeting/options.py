@@ -78,7 +78,7 @@ class Options:
             allowed = f"a multiple of opportunities_per_step, {self.opportunities_per_step}"
             raise validation.wrong_value("horizon", allowed, self.horizon)
         number("reserve_price", self.reserve_price, 0, HIGHEST_BID)
-        number("increment", self.increment, 0, HIGHEST_BID)
+        number("increment", self.increment, 1 / UNITS, HIGHEST_BID)
         number("hybrid_weight", self.hybrid_weight, 0, 1)
         number("surcharge_rate", self.surcharge_rate, 0, 0.02)
         number("complexity", self.complexity, 0, 1)

@@ -27,7 +27,7 @@ RANGES = {
     "step_hours": Range(0, 1e4, open_low=True),
     "initial_budget": Range(0, MAX_TOTAL_BUDGET * UNITS),
     "reserve_price": _PRICE,
-    "increment": _PRICE,
+    "increment": Range(1, HIGHEST_BID * UNITS),
     "hybrid_weight": SHARE,
     "surcharge_rate": Range(0, 0.02),
     "stage_mix": SHARE,

@@ -37,11 +37,15 @@ def convert(source: Path, target: Path, rows: int | None = None, strict: bool = 
     ``rows`` keeps a sample of so many: those whose ``id`` has the smallest hashes, so that it spreads over all days
     and is the same at every run. The source is then read twice. Malformed rows are left out, or refused if ``strict``.
 
-    Raises LogError, and leaves what was at ``target`` untouched, when the log cannot be read (see ``AvazuLog``) or
-    has no well-formed row.
+    Raises LogError, and leaves what was at ``target`` untouched, when the log cannot be read (see ``AvazuLog``), has
+    no well-formed row, or is what is at ``target``, and when that is a folder.
     """
     if rows is not None and rows < 1:
         raise LogError(f"rows: got {rows}, must be at least 1")
+    if target.is_dir():
+        raise LogError(f"{target}: is a folder, must be the Parquet file to write")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise LogError(f"{target}: is the log itself, must be another file")
     log = AvazuLog(source, strict)
     largest_hash = None if rows is None else _largest_hash_of_sample(log, rows)
     written = _Counted(log, largest_hash)

@@ -23,7 +23,6 @@ CAMPAIGN = {
     "price/bid (%)": ("price_over_bid", 100, 1),
     "market share (%)": ("market_share", 100, 1),
     "cooperation (%)": ("cooperation", 100, 1),
-    "churn rate (%)": ("churn_rate", 100, 1),
 }
 """Row -> figure, scale, decimals."""
 

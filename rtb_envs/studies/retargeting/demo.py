@@ -56,6 +56,8 @@ def demo(
     with Live(console=console, refresh_per_second=20) as live:
         for rows in recorder.play():
             live.update(_screen(rows, opportunities))
+    if not console.is_terminal:
+        console.print()  # the live table ends without a line break there
     played = time.perf_counter() - compiled
     console.print(
         f"{opportunities:,} opportunities in {played:.1f} s ({opportunities / played:,.0f}/s with this table),\n"
