@@ -392,14 +392,15 @@ def test_watching_writes_the_page_anew_until_the_run_is_finished(tmp_path):
 
 
 def interrupted(process):
-    """What a process says at Ctrl-C, pressed again after half a minute: Python loses one that comes within a callback of
-    the garbage collector."""
+    """What a process says and complains of at Ctrl-C. It is pressed again after half a minute: Python loses one that
+    comes within a callback of the garbage collector, and complains of that itself.
+    """
     process.send_signal(signal.SIGINT)
     try:
         return process.communicate(timeout=30)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
-        return process.communicate(timeout=60)
+        return process.communicate(timeout=60)[0], ""
 
 
 def test_ctrl_c_ends_watching_with_a_page_that_no_longer_loads_itself(tmp_path):
