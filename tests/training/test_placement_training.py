@@ -1,0 +1,28 @@
+"""What a short training on the publisher's side is worth."""
+
+import pytest
+from rich.console import Console
+
+from training import commands
+from training.run import RunFolder
+from training.settings import Settings
+
+SHORT = {
+    "env": "AdPlacement-v0",
+    "iterations": 30,
+    "stage1": {"iterations": 1},
+    "stage2": {"iterations": 1},
+    "validation": {"seeds": 2, "episodes": 16},
+    "evaluation": {"seeds": 10, "episodes": 32},
+}
+"""Some ten seconds of updates, nearly all in the default market."""
+
+
+@pytest.mark.slow
+def test_a_minute_of_ppo_earns_a_publisher_more_a_day_than_every_rule_at_its_best_settings(tmp_path):
+    assert commands.train(Settings(**SHORT, out=tmp_path / "run"), Console(quiet=True))
+    evaluation = RunFolder(tmp_path / "run").read_results()["evaluation"]
+    leads = {difference["rule"]: difference["value"]["low"] for difference in evaluation["differences"]}
+    assert evaluation["value"] == "return"
+    assert leads.keys() == {"random", "fixed", "threshold", "utility"}
+    assert min(leads.values()) > 0
