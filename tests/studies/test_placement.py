@@ -236,6 +236,21 @@ def test_run_and_compare_leave_whole_folders_with_one_page_each(tmp_path, file):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["both", "run"]
 
 
+@pytest.mark.parametrize("command", ["run", "compare"])
+@pytest.mark.parametrize("out", ["/proc/new", "x" * 250, "x" * 300, "file", "file/out", "no/such/out", "dangling"])
+def test_a_folder_that_cannot_be_written_is_refused_in_a_line_before_anything_is_played(
+    tmp_path, file, monkeypatch, command, out
+):
+    monkeypatch.setattr(simulation, "play", lambda scenario: pytest.fail("it plays"))
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    refused = rtb(command, *[file] * (2 if command == "compare" else 1), "--out", tmp_path / out)
+    assert refused.exit_code == 2
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("error: --out: ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "file"]
+
+
 def test_a_day_shorter_than_a_window_has_a_page_that_says_so(tmp_path):
     short = simulation.play(scenario_of({**BASE, "events": 50, "days": 2}))
     report.write_run(short, tmp_path / "run")

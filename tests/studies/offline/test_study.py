@@ -240,6 +240,56 @@ def test_a_folder_below_a_file_is_refused_with_all_other_errors(tmp_path, rtb):
     assert "file is not a folder" in refused.stderr
 
 
+@pytest.fixture
+def no_simulation(monkeypatch):
+    """Whoever simulates fails."""
+    monkeypatch.setattr("rtb_envs.studies.offline.study.run_study", lambda *given: pytest.fail("it simulates"))
+
+
+@pytest.mark.usefixtures("no_simulation")
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("/proc/new", ": "),
+        ("x" * 300, "File name too long"),
+        ("file/out", "file is not a folder"),
+        ("taken", "journey_offline_simulation.json is a folder"),
+        ("dangling", "File exists"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_refused_in_a_line_before_anything_is_simulated(
+    example, tmp_path, rtb, out, said
+):
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "taken" / "journey_offline_simulation.json").mkdir(parents=True)
+    refused = rtb(["study", str(example / FORECASTS), "--out", str(tmp_path / out)])
+    assert refused.exit_code == cli.REFUSED
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("error: --out ")
+    assert said in line
+    assert {path.name for path in tmp_path.rglob("*")} == {
+        "file",
+        "dangling",
+        "taken",
+        "journey_offline_simulation.json",
+    }
+
+
+def test_reports_under_second_names_are_replaced_with_the_others_or_refuse_the_folder(example, tmp_path, rtb):
+    old = tmp_path / "rl_offline_simulation.json"
+    old.write_text("{}", encoding="utf-8")
+    arguments = ["study", str(example / FORECASTS), "--out", str(tmp_path), "--rounds", "50"]
+    refused = rtb(arguments)
+    assert refused.exit_code == cli.REFUSED
+    assert "holds rl_offline_simulation.json of another study: --legacy-names replaces them" in refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [old.name]
+    assert rtb([*arguments, "--legacy-names"]).exit_code == 0
+    assert old.read_text(encoding="utf-8") == (tmp_path / "thompson_offline_simulation.json").read_text(
+        encoding="utf-8"
+    )
+
+
 @pytest.mark.parametrize(
     "option",
     [("--stop-ratio", "nan"), ("--stop-probability", "nan"), ("--budget", "0"), ("--seed", "-1"), ("--days", "0")],
