@@ -22,7 +22,7 @@ def study(
         Path | None, typer.Argument(help="Forecasts of the creatives, JSON.", metavar="FORECASTS")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the reports and the page.")] = None,
-    budget: Annotated[int, typer.Option(min=1, max=10**12, help="Daily budget, $; a key of the forecasts.")] = 30_000,
+    budget: Annotated[int, typer.Option(min=1, max=10**9, help="Daily budget, $; a key of the forecasts.")] = 30_000,
     baselines: Annotated[
         Path | None, typer.Option(help="Placement baselines, YAML; the example's if left out.")
     ] = None,
@@ -69,6 +69,10 @@ def study(
         errors += invalid.errors
     except (OSError, UnicodeDecodeError) as error:
         errors.append(f"{baselines}: {_reason(error)}")
+    try:
+        settings = Settings(budget, rounds, days, stop_ratio, stop_probability, seed)
+    except ValueError as error:
+        errors.append(str(error))
     errors += [f"--out {out}: {found}" for found in _faults_of_folder(out, legacy_names=legacy_names)]
     if errors:
         raise refuse(*errors)
@@ -78,7 +82,6 @@ def study(
     from rtb_envs.studies.offline.samples import sample_journeys
     from rtb_envs.studies.offline.summary import summary
 
-    settings = Settings(budget, rounds, days, stop_ratio, stop_probability, seed)
     try:
         result = run_study(items, placements, settings)
     except ValueError as error:
