@@ -37,12 +37,14 @@ STUDIES = {
     "intervals",
     "pages",
     "yaml_reader",
+    "model_errors",
 } | SIMULATORS
 ROOMS = {
     "validation": set(),
     "tracing": {"validation"},
     "files": set(),
     "yaml_reader": {"files"},
+    "model_errors": {"validation"},
     "action_scale": {"validation"},
     "registry": {"validation"},
     "random": {"validation"},
