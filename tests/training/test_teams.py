@@ -171,7 +171,7 @@ def test_teams_that_cannot_be_are_refused_in_one_line(changes, message):
             {"parameters": "shared", "pool": {}, "algos": ["ppo"] * 4},
             "pool must be left out where parameters are shared",
         ),
-        ({"pool": {"share": 2}}, "at most 1"),
+        ({"pool": {"share": 2}}, "less than or equal to 1"),
         ({"parameters": "common"}, "'separate' or 'shared'"),
     ],
 )
