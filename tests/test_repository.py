@@ -37,6 +37,7 @@ STUDIES = {
     "intervals",
     "pages",
     "yaml_reader",
+    "layered_settings",
     "model_errors",
 } | SIMULATORS
 ROOMS = {
@@ -44,6 +45,7 @@ ROOMS = {
     "tracing": {"validation"},
     "files": set(),
     "yaml_reader": {"files"},
+    "layered_settings": {"validation", "yaml_reader"},
     "model_errors": {"validation"},
     "action_scale": {"validation"},
     "registry": {"validation"},

@@ -83,7 +83,7 @@ def _single_agents(settings: Settings, curriculum: Curriculum, runs: tuple[Path,
     ]
     judge = Judge(curriculum.env, EVALUATE, section.seeds, section.episodes, curriculum.horizon)
     figures = held_out.evaluate(judge, last.params, methods[0], methods[1:], section.bootstrap_samples)
-    return {"market": market_of(settings.env, curriculum), "evaluation": figures}
+    return {"market": market_of(settings.env, curriculum, judge.num_steps), "evaluation": figures}
 
 
 def _settings(run: Path) -> Settings:

@@ -62,7 +62,10 @@ def settings_of(kind: str, settings: Settings, seed: int) -> Settings:
     changed["seed"] = seed
     changed["validation"]["every_chunks"] = VALIDATED_CHUNKS
     if kind == "scratch":
-        changed |= {"curriculum": 1, "stage1": {"options": stage_options(settings, settings.curriculum)}}
+        changed |= {
+            "curriculum": 1,
+            "stage1": {"options": stage_options(settings, settings.curriculum), "iterations": settings.iterations},
+        }
     return Settings.model_validate(changed)
 
 

@@ -9,6 +9,7 @@ import jax
 from pydantic import ValidationError
 from rich.console import Console
 
+from agents.registry import Learner
 from rtb_envs.files import write_json
 from training import report, system
 from training.interruption import Interruption
@@ -21,6 +22,7 @@ from training.solo import Solo
 from training.task import Task
 from training.teams import TeamTask
 from training.trainer import Trainer, restore_best
+from training.updates import lane_devices
 
 
 def train(settings: Settings, console: Console) -> bool:
@@ -45,10 +47,10 @@ def train(settings: Settings, console: Console) -> bool:
 def train_task(settings: Settings, task: Task, folder: RunFolder, console: Console) -> bool:
     """Train a run to its end in its folder, which the caller has locked and claimed; False when it was interrupted."""
     stages, learner = task.curriculum, task.learner
-    devices = ", ".join(map(str, jax.devices()))
     console.print(
         f"{task.title}, seed {settings.seed}: curriculum stages 1 to {settings.curriculum}, "
-        f"{settings.iterations:,} iterations of {learner.steps_per_update:,} steps, on {devices}, in {folder.path}"
+        f"{settings.iterations:,} iterations of {learner.steps_per_update:,} steps, "
+        f"on {_devices(learner)}, in {folder.path}"
     )
     with Interruption() as interruption, ProgressBar(console, stages, interruption) as bar:
         progress = Trainer(learner, stages, task.validator(), settings, folder, bar).run()
@@ -60,6 +62,17 @@ def train_task(settings: Settings, task: Task, folder: RunFolder, console: Conso
         f"({progress.compile_seconds:.0f} s) and validation apart"
     )
     return True
+
+
+def _devices(learner: Learner) -> str:
+    """What the learner's lanes are spread over."""
+    lanes = [own.settings.num_envs for own in getattr(learner, "learners", [learner])]
+    used, all_devices = lane_devices(*lanes), jax.devices()
+    names = ", ".join(map(str, used))
+    if len(used) == len(all_devices):
+        return names
+    numbers = " and ".join(f"{number:,}" for number in sorted(set(lanes)))
+    return f"{names} ({len(used)} of {len(all_devices)} devices, to split {numbers} lanes evenly)"
 
 
 def evaluate(path: Path, console: Console) -> None:

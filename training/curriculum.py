@@ -38,7 +38,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Curriculum:
-    """The stages of a run, the last of which takes the iterations that the earlier ones leave."""
+    """The stages of a run, the last of which takes the iterations that earlier ones leave by their thresholds."""
 
     env: Any
     """The functional core, of one agent or of many."""
@@ -79,7 +79,7 @@ def from_settings(settings: Settings) -> Curriculum:
     Raises ValueError (or TypeError) for options that the environment refuses, for an environment without stages of
     its own to which the settings give none, and for stages that differ in what is static.
     """
-    sections = (settings.stage1, settings.stage2, settings.stage3)[: settings.curriculum]
+    sections = settings.stages
     own = programme_of(settings.env).stages
     if own is None and settings.curriculum > 1 and not all(section.options for section in sections):
         raise ValueError(
@@ -92,7 +92,7 @@ def from_settings(settings: Settings) -> Curriculum:
         Stage(
             number,
             env.default_params,
-            section.iterations if isinstance(section, EarlierStage) else settings.iterations,
+            section.iterations,
             section.threshold if isinstance(section, EarlierStage) else None,
         )
         for number, (env, section) in enumerate(zip(envs, sections, strict=True), 1)

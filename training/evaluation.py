@@ -48,16 +48,16 @@ class Episodes:
 class Judge:
     """Plays policies in the same episodes: ``num_seeds`` sets of ``num_episodes`` episodes of one purpose.
 
-    ``purpose`` is one of ``rtb_envs.random``'s, so that judging never meets a market that was trained in. ``num_steps``
-    is the length of an episode.
+    ``purpose`` is one of ``rtb_envs.random``'s, so that judging never meets a market that was trained in. ``horizon``
+    is the length of an episode that does not end early: its steps, or its opportunities where a step has several.
     """
 
     def __init__(
-        self, env: Environment[Any, Any, Any], purpose: int, num_seeds: int, num_episodes: int, num_steps: int
+        self, env: Environment[Any, Any, Any], purpose: int, num_seeds: int, num_episodes: int, horizon: int
     ) -> None:
         self.env = env
         self.seeds = tuple(range(num_seeds))
-        self.num_steps = num_steps
+        self.num_steps = horizon // getattr(getattr(env, "config", None), "opportunities_per_step", 1)
         self.has_bounds = hasattr(env, "hindsight")
         objective = getattr(getattr(env, "config", None), "objective", "")
         self.value_total = VALUE_TOTALS.get(objective, "episode_return")
@@ -66,15 +66,23 @@ class Judge:
         self._play = compile.jit(self._episodes)
 
     def play(self, policy: Policy, params: Any) -> Episodes:
-        """What ``policy`` brings in every episode; ValueError when an episode does not last ``num_steps`` steps."""
+        """What ``policy`` brings in every episode until it ends; ValueError when one goes on after ``num_steps``."""
         sets = [jax.device_get(self._play(policy, keys, params)) for keys in self._keys]
         steps = {name: np.stack([one[name] for one in sets]).astype(np.float64) for name in sets[0]}
         over = steps.pop("over").astype(bool)
-        if over[..., :-1].any() or not over[..., -1].all():
+        if not over.any(axis=-1).all():
             raise ValueError(f"num_steps must be the length of every episode, got {self.num_steps}")
-        totals = {name: values[..., -1] for name, values in steps.items() if name.startswith("episode_")}
-        totals["episode_return"] = steps["reward"].sum(axis=-1)
-        return Episodes(totals, totals[self.value_total], steps.get("cost"))
+        last = over.argmax(axis=-1)
+        # Who has left the market, its budget spent, is told of it all the same until the market ends.
+        per_step = {
+            name: np.where(np.arange(self.num_steps) <= last[..., None], steps[name], 0)
+            for name in ("reward", "cost")
+            if name in steps
+        }
+        seed, episode = np.indices(last.shape)
+        totals = {name: values[seed, episode, last] for name, values in steps.items() if name.startswith("episode_")}
+        totals["episode_return"] = per_step["reward"].sum(axis=-1)
+        return Episodes(totals, totals[self.value_total], per_step.get("cost"))
 
     def bounds(self, params: Any) -> Bounds:
         """What a clairvoyant would have got; only where ``has_bounds``."""
@@ -99,7 +107,7 @@ def play_episodes(
     num_steps: int,
     policy_axis: int | None = None,
 ) -> dict[str, Array]:
-    """Reward, end and what info tells of money and totals, after each step of the lanes' episode 0 [lanes, steps].
+    """Reward, end and what info tells of money and totals, after each step of the lanes' episode 0 [lanes, steps, ...].
 
     ``policy_axis=0`` gives every lane its own settings of the policy.
     """
@@ -116,4 +124,4 @@ def play_episodes(
 
     start = core.start_batch(env, lane_keys, params), memory
     _, steps = lax.scan(step, start, jnp.arange(num_steps))
-    return {name: x.T for name, x in steps.items()}
+    return {name: jnp.swapaxes(x, 0, 1) for name, x in steps.items()}

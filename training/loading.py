@@ -13,17 +13,11 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-)
+from pydantic_settings import SettingsConfigDict, SettingsError
 
+from rtb_envs.layered_settings import LayeredSettings, read_settings
 from rtb_envs.model_errors import rule_broken
-from rtb_envs.validation import shown
-from rtb_envs.yaml_reader import YamlError, parse_yaml, read_yaml
+from rtb_envs.yaml_reader import YamlError, parse_yaml
 from training.settings import Settings
 
 PREFIX = "RTB_"
@@ -35,34 +29,26 @@ class ConfigurationError(Exception):
     """The settings cannot be used; the message is one line that names field, value and what is allowed."""
 
 
+class _Layered(Settings, LayeredSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True)
+
+
 def load(given: Mapping[str, Any], config: Path | None = None, assignments: Sequence[str] = ()) -> Settings:
     """The settings of a run.
 
     ``given`` and ``assignments`` ("stage1.iterations=5", values in YAML) come from the command line. Raises
     ConfigurationError for an unknown name anywhere, a wrong value, or a file that cannot be read as settings.
     """
-    content = {} if config is None else _file(config)
     _check_variables()
     layers: dict[str, Any] = dict(given)
     for assignment in assignments:
         _assign(layers, assignment)
-
-    class Layered(Settings, BaseSettings):
-        model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True)
-
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return init_settings, env_settings, InitSettingsSource(settings_cls, content)
-
     try:
-        layered = Layered(**layers)
+        content = {} if config is None else read_settings(config)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+    try:
+        layered = _Layered.over_file(content)(**layers)
         settings = Settings.model_validate(layered.model_dump())
     except ValidationError as error:
         raise ConfigurationError("; ".join(map(_described, error.errors()))) from None
@@ -90,19 +76,6 @@ def _assign(layers: dict[str, Any], assignment: str) -> None:
         layers[name] = parse_yaml(text)
     except YamlError as error:
         raise ConfigurationError(f"--set {path} {error}") from None
-
-
-def _file(config: Path) -> dict[str, Any]:
-    """The settings that a file holds."""
-    try:
-        content = read_yaml(config)
-    except OSError as error:
-        raise ConfigurationError(f"config {config} cannot be read: {error}") from None
-    except YamlError as error:
-        raise ConfigurationError(f"config {config}: {error}") from None
-    if not isinstance(content or {}, dict):
-        raise ConfigurationError(f"config {config} must hold settings as name: value, got {shown(content)}")
-    return content or {}
 
 
 def _check_variables() -> None:

@@ -47,15 +47,19 @@ class Section(BaseModel):
 
 
 class LastStage(Section):
-    """``options`` go to ``rtb_envs.make``, over the stage's own options and over ``env_options``."""
+    """``iterations`` updates in a market of its own.
+
+    ``options`` go to ``rtb_envs.make``, over the stage's own options and over ``env_options``.
+    """
 
     options: Options = {}
+    iterations: Count = 240
 
 
 class EarlierStage(LastStage):
-    """A stage that ends after ``iterations`` updates, or at the first validation whose score reaches ``threshold``.
+    """A stage that may end before, at the first validation whose score reaches ``threshold``.
 
-    As the last stage of a run it lasts as long as the run does, whatever these two say.
+    What it then leaves of its updates the run's last stage takes, which ends by its updates alone.
     """
 
     iterations: Count = 30
@@ -92,10 +96,10 @@ class PoolSettings(Section):
 class Settings(Section):
     """Everything that decides what a run computes, and ``out``, where it goes.
 
-    ``curriculum``: stages 1 to k are trained in turn. ``iterations``: learner updates of the whole run; the last stage
-    gets what the earlier ones leave. ``chunk_iterations``: updates in one compiled call, after which metrics and a
-    checkpoint are written. ``env_options``: options of ``rtb_envs.make`` in every stage. ``hyperparameters``: those of
-    the algorithm that differ from its defaults; a learning rate falls to 0 over the run unless they say otherwise.
+    ``curriculum``: stages 1 to k are trained in turn. ``chunk_iterations``: learner updates in one compiled call,
+    after which metrics and a checkpoint are written. ``env_options``: options of ``rtb_envs.make`` in every stage.
+    ``hyperparameters``: those of the algorithm that differ from its defaults; a learning rate falls to 0 over the run
+    unless they say otherwise.
     ``algos``: where ``env`` has many agents, the algorithm of each; left out, "ppo, dqn, ppo, a2c" in turn.
     ``agent_hyperparameters``: algorithm -> ``hyperparameters`` of the agents that learn by it. ``parameters``: "shared"
     where one network plays every seat. ``pool``: agents meet each other's earlier policies too. ``instances``: train in
@@ -108,7 +112,6 @@ class Settings(Section):
     algos: tuple[str, ...] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     out: Path | None = None
-    iterations: Count = 300
     chunk_iterations: Count = 10
     stage1: EarlierStage = EarlierStage()
     stage2: EarlierStage = EarlierStage()
@@ -153,15 +156,15 @@ class Settings(Section):
                 )
         return self
 
-    @model_validator(mode="after")
-    def _last_stage_has_iterations(self) -> Settings:
-        earlier = sum(stage.iterations for stage in (self.stage1, self.stage2)[: self.curriculum - 1])
-        if earlier >= self.iterations:
-            raise ValueError(
-                f"iterations must be above {earlier}, which the stages before stage {self.curriculum} may take; got "
-                f"{self.iterations}"
-            )
-        return self
+    @property
+    def stages(self) -> tuple[LastStage, ...]:
+        """Stages 1 to ``curriculum``."""
+        return (self.stage1, self.stage2, self.stage3)[: self.curriculum]
+
+    @property
+    def iterations(self) -> int:
+        """Learner updates of the whole run."""
+        return sum(stage.iterations for stage in self.stages)
 
     @property
     def is_team(self) -> bool:

@@ -49,7 +49,7 @@ class Solo:
         trained = held_out.Method(settings.algo, f"{settings.algo.upper()}, trained", self.learner.policy(state))
         rules = tuned_rules(stages.env, last.params, judge.value_total, programme_of(settings.env).rules)
         figures = held_out.evaluate(judge, last.params, trained, rules, section.bootstrap_samples)
-        return {"market": market_of(settings.env, stages), "evaluation": figures}
+        return {"market": market_of(settings.env, stages, judge.num_steps), "evaluation": figures}
 
     def record(self, state: Any, folder: Path) -> list[str]:
         network = cast(NetworkPolicy, self.learner.policy(state))
@@ -79,10 +79,10 @@ def build(settings: Settings) -> tuple[Curriculum, registry.Learner]:
         raise ConfigurationError(str(error)) from error
 
 
-def market_of(env_id: str, stages: Curriculum) -> dict[str, Any]:
-    """What the results say of the market that methods are judged in."""
+def market_of(env_id: str, stages: Curriculum, num_steps: int) -> dict[str, Any]:
+    """What the results say of the market that methods are judged in, in episodes of at most ``num_steps``."""
     last = stages.stages[-1]
-    return {"env": env_id, "stage": last.number, "horizon": stages.horizon, **_budget(last.params)}
+    return {"env": env_id, "stage": last.number, "horizon": num_steps, **_budget(last.params)}
 
 
 def _hyperparameters(settings: Settings) -> dict[str, Any]:

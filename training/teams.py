@@ -7,7 +7,6 @@ other seats take no part. From complexity 1 on the other learners replace them, 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,19 +159,17 @@ def curriculum_of(settings: Settings) -> Curriculum:
 
     Raises ValueError or TypeError for options that the market refuses.
     """
-    sections = (settings.stage1, settings.stage2, settings.stage3)[: settings.curriculum]
     market, stages = None, []
-    for number, section in enumerate(sections, 1):
+    for number, section in enumerate(settings.stages, 1):
         options = stage_options(settings, number)
         made = rtb_envs.make_multi_agent(settings.env, **options)
         if market is not None and made.config != market.config:  # type: ignore[attr-defined]
             raise ValueError(f"stages must share what is static, but stage {number} differs from stage 1")
         market = made
         joint = made.default_params
-        stage = Stage(number, joint, settings.iterations, lane_params=_training(made, joint, options["complexity"]))
-        if isinstance(section, EarlierStage):
-            stage = replace(stage, iterations=section.iterations, threshold=section.threshold)
-        stages.append(stage)
+        threshold = section.threshold if isinstance(section, EarlierStage) else None
+        training = _training(made, joint, options["complexity"])
+        stages.append(Stage(number, joint, section.iterations, threshold, training))
     return Curriculum(market, tuple(stages), settings.iterations)
 
 

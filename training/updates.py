@@ -1,4 +1,4 @@
-"""Updates of a learner in compiled chunks, with the environments' lanes spread over all devices."""
+"""Updates of a learner in compiled chunks, with the environments' lanes spread over devices."""
 
 from __future__ import annotations
 
@@ -50,19 +50,25 @@ class Updates:
         return lax.fori_loop(0, count, update, (state, empty))
 
 
+def lane_devices(*lanes: int) -> list[jax.Device]:
+    """The devices that each of these numbers of lanes is split over: as many as divide all of them."""
+    devices = jax.devices()
+    counts = range(1, len(devices) + 1)
+    return devices[: max(count for count in counts if all(number % count == 0 for number in lanes))]
+
+
 def over_devices(state: Any) -> Any:
-    """``state`` with its lanes split evenly over the devices, if they can be, and the rest on every device.
+    """``state`` with its lanes split evenly over ``lane_devices``, and the rest on every one of these.
 
     Of a team, each learner's.
     """
-    devices = jax.devices()
+    learners = getattr(state, "learners", (state,))
+    devices = lane_devices(*(own.lanes.over.shape[0] for own in learners))
     if len(devices) == 1:
         return state
     mesh = Mesh(np.array(devices), ("lanes",))
     split, whole = NamedSharding(mesh, PartitionSpec("lanes")), NamedSharding(mesh, PartitionSpec())
-    if hasattr(state, "learners"):
-        learners = tuple(over_devices(own) for own in state.learners)
-        return replace(jax.device_put(replace(state, learners=()), whole), learners=learners)
-    if state.lanes.over.shape[0] % len(devices):
-        return jax.device_put(state, whole)
-    return replace(jax.device_put(state, whole), lanes=jax.device_put(state.lanes, split))
+    spread = [replace(jax.device_put(own, whole), lanes=jax.device_put(own.lanes, split)) for own in learners]
+    if not hasattr(state, "learners"):
+        return spread[0]
+    return replace(jax.device_put(replace(state, learners=()), whole), learners=tuple(spread))

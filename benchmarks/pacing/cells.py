@@ -84,7 +84,7 @@ def _rules(
         if len(policies) > 1:
             means = table.tuning_means(policies, params)
             best = int(np.argmax(means))
-        if rule is LINEAR:
+        if rule.name == LINEAR.name:
             units["linear"], linear_value = points[best]["multiplier"], float(means[best])
         methods[rule.name] = {
             "label": rule.label,

@@ -112,4 +112,4 @@ def by_name(names: Sequence[str] | None) -> list[Rule]:
     for name in names or ():
         if name not in known:
             raise ValueError(f"rule must be one of {', '.join(known)}; got {name!r}")
-    return [rule for rule in RULES if names is None or rule.name in names or rule is LINEAR]
+    return [rule for rule in RULES if names is None or rule.name in names or rule == LINEAR]

@@ -93,6 +93,10 @@ def _finished(missing: Sequence[tuple[Task, Path]], processes: int) -> Any:
 def _run(task: Task, path: Path) -> float:
     """Play ``task`` and keep its cells; the seconds that it took."""
     begun = time.perf_counter()
-    cells = run_market(task.market, task.shares, task.rules, task.learners, task.sizes, task.iterations)
+    try:
+        cells = run_market(task.market, task.shares, task.rules, task.learners, task.sizes, task.iterations)
+    except Exception as error:
+        error.add_note(f"in the market {task.market.name}")
+        raise
     write_json(path, {"settings": task.settings(), "cells": cells})
     return time.perf_counter() - begun

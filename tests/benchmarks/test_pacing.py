@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pickle
 
 import jax
 import jax.numpy as jnp
@@ -126,6 +127,19 @@ def test_the_optimum_of_several_budgets_is_that_of_each(played):
 def test_half_the_budget_share_is_half_the_budget(played):
     half, quarter = (cell["budget"] for cell in played[0])
     assert abs(half - 2 * quarter) <= 1
+
+
+def test_a_task_that_went_to_another_process_is_played_as_it_is_here():
+    # The best linear multiplier is the unit of this rule's settings: a rule must be known by what it says, as the
+    # object that arrives there is another one.
+    here = small_task(shares=SHARES[:1], rules=tuple(methods.by_name(["pid"])))
+    there = pickle.loads(pickle.dumps(here))
+    ours, theirs = (
+        cells.run_market(task.market, task.shares, task.rules, task.learners, task.sizes, task.iterations)[0]
+        for task in (here, there)
+    )
+    assert ours["methods"]["linear"]["settings"]["multiplier"] != 1
+    assert theirs["methods"] == ours["methods"]
 
 
 def test_a_session_that_is_started_again_reads_what_is_finished(played):

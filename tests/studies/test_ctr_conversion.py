@@ -94,10 +94,15 @@ def test_line_ends_of_both_kinds_and_a_last_line_without_one_are_read(tmp_path, 
 
 
 MALFORMED = [
-    (line() + ",1", "more than 24 fields"),
-    (line().rsplit(",", 1)[0], "C21 is missing"),
-    ("", "id is missing"),
-    ("\x00\x01garbage", "id is '\\x00\\x01garbage', must be a number (UInt64)"),
+    (line() + ",1", "25 fields, must be 24"),
+    (line() + ",", "25 fields, must be 24"),
+    (line() + "," + line(), "48 fields, must be 24"),
+    (line().rsplit(",", 1)[0], "23 fields, must be 24"),
+    ("1,2,3", "3 fields, must be 24"),
+    ("", "1 field, must be 24"),
+    ("\x00\x01garbage", "1 field, must be 24"),
+    (line(C21=""), "C21 is missing"),
+    (line(id="\x00\x01garbage"), "id is '\\x00\\x01garbage', must be a number (UInt64)"),
     (line(id="18446744073709551616"), "id is '18446744073709551616', must be a number (UInt64)"),
     (line(id="-1"), "id is '-1', must be a number (UInt64)"),
     (line(click="2"), "click is '2', must be 0 or 1"),
@@ -119,6 +124,7 @@ def test_a_malformed_row_is_left_out_and_counted_with_its_line_and_reason(tmp_pa
     assert frame["C21"].to_list() == [1, 2]
     assert (report.rows_read, report.rows_written, report.malformed) == (3, 2, 1)
     assert report.reasons == (f"line 3: {reason}",)
+    assert report.miscounted == ("field" in reason)
 
 
 @pytest.mark.parametrize(("bad", "reason"), MALFORMED[:3], ids=[reason for _, reason in MALFORMED[:3]])
@@ -133,7 +139,7 @@ def test_of_many_malformed_rows_all_are_counted_and_five_are_shown(tmp_path, mon
     rows = [line(C21=str(number)) if number % 3 else "bad" for number in range(60)]
     report, frame = converted(tmp_path, rows)
     assert frame["C21"].to_list() == [number for number in range(60) if number % 3]
-    assert report.malformed == 20
+    assert report.malformed == report.miscounted == 20
     assert [reason.split(":")[0] for reason in report.reasons] == [f"line {2 + 3 * k}" for k in range(5)]
 
 
@@ -212,7 +218,7 @@ def test_a_zip_of_several_files_is_refused(tmp_path):
         ("\n", "log.csv is empty"),
         (HEADER, "log.csv has a header and no rows"),
         (HEADER + "\n", "log.csv has a header and no rows"),
-        (HEADER + "\nbad\nworse\n", "all 2 rows are malformed, the first: line 2: id is 'bad'"),
+        (HEADER + "\nbad\nworse\n", "all 2 rows are malformed, the first: line 2: 1 field, must be 24"),
         (HEADER.replace(",C14", "").replace(",hour", ""), "log.csv lacks 2 of Avazu's columns: hour, C14"),
         (HEADER + ",C14\n", "log.csv has columns of the same name: C14"),
         ("x,y\n1,2\n", "log.csv lacks 23 of Avazu's columns: id, hour"),

@@ -211,7 +211,8 @@ def test_malformed_rows_are_reported_on_standard_error(tmp_path):
     done = rtb("convert", log, tmp_path / "log.parquet")
     assert done.exit_code == 0
     assert "1 of 3 rows" in done.stdout
-    assert "2 malformed rows (67 %) were left out, the first of them:" in done.stderr
+    assert "2 malformed rows (67 %) were left out, 1 of them for their number of fields; the first:" in done.stderr
+    assert "line 3: 1 field, must be 24" in done.stderr
     assert "line 4: click is '7', must be 0 or 1" in done.stderr
     assert rtb("convert", log, tmp_path / "log.parquet", "--strict").exit_code == 2
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from rtb_envs import cli
 from rtb_envs.studies.report import commands, learning, pictures
 from rtb_envs.studies.report.agent_metrics import agent_metrics, ghost_ad_lift, market_metrics
-from rtb_envs.studies.report.charts import Line, LineChart, Span, TextTable
+from rtb_envs.studies.report.charts import COLORS, Line, LineChart, Span, TextTable, line_color
 from rtb_envs.studies.report.effects import effects
 from rtb_envs.studies.report.run_files import read_run
 from rtb_envs.studies.retargeting.tables import Recording
@@ -359,6 +359,26 @@ def test_learners_of_a_team_are_drawn_beside_the_rules_of_their_seats_and_with_t
     assert set(rule.y) == {7.0}
     drawn = [(chart.title, chart.lines[0].name, chart.lines[0].y[0]) for chart in figures]
     assert drawn == [("ROAS in validation", "a", 2.0), ("CVR in validation", "b", 25.0)]
+
+
+def test_an_agent_has_its_place_and_colour_in_every_chart_of_a_team(tmp_path):
+    run = training(tmp_path / "run")
+    validation, metrics = (pl.read_parquet(run / f"{name}.parquet") for name in ("validation", "metrics"))
+    # In the order in which values came up, as in a training in which agent 1 sold nothing at first.
+    told = {f"{name}/agent_{i}": pl.lit(1.0) for name, order in (("cvr", (10, 2, 1)), ("cac", (2,))) for i in order}
+    validation.with_columns(**told).write_parquet(run / "validation.parquet")
+    told = {f"agent_{i}/{name}": pl.col("iteration") for name, i in (("alive", 10), ("entropy", 2), ("alive", 1))}
+    metrics.select("iteration", "environment_steps").with_columns(**told).write_parquet(run / "metrics.parquet")
+    sections = learning.sections(read_run(run))
+    charts = [part for section in sections for part in section.parts if "agent_" in str(part)]
+    lines = {chart.title: [(line.name, line_color(chart, line)) for line in chart.lines] for chart in charts}
+    one, two, ten = zip(("agent_1", "agent_2", "agent_10"), COLORS[:3], strict=True)
+    assert lines == {
+        "CVR in validation": [one, two, ten],
+        "CAC in validation": [two],
+        "Agents with budget": [one, ten],
+        "Entropy of the policy": [two],
+    }
 
 
 def test_a_report_reads_files_and_changes_none_of_them(tmp_path):

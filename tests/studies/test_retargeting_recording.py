@@ -13,7 +13,7 @@ from rtb_envs.envs.retargeting import SEAT_STRATEGIES, make_retargeting, scripte
 from rtb_envs.envs.retargeting.metrics import incremental_revenue
 from rtb_envs.envs.retargeting.play import play_episodes
 from rtb_envs.policies.retargeting import demo_rule
-from rtb_envs.studies.retargeting.demo import _screen
+from rtb_envs.studies.retargeting import demo
 from rtb_envs.studies.retargeting.recording import Recorder
 from rtb_envs.studies.retargeting.tables import ALL_AGENTS, TABLES
 from rtb_envs.users.attribution import ATTRIBUTIONS
@@ -202,9 +202,18 @@ def test_the_demo_shows_every_rule_and_keeps_its_episode(tmp_path):
     assert pl.read_parquet(tmp_path / "episode" / "agents.parquet")["opportunities"].max() == 100
 
 
+def test_the_demo_is_slow_enough_to_be_watched_on_a_terminal(monkeypatch):
+    pauses = []
+    monkeypatch.setattr(demo.time, "sleep", pauses.append)
+    done = CliRunner().invoke(cli.app, ["demo", "--opportunities", "100"], env={"TTY_COMPATIBLE": "1"})
+    assert done.output.count("of 100   day 1") >= demo.FRAMES
+    assert pauses.count(demo.FRAME_SECONDS) == demo.FRAMES
+    assert "slowed down by 3 s to be watched" in done.output
+
+
 def test_the_screen_of_the_demo_fits_into_eighty_columns(recorder, capsys):
     dear = recorder.batches[-1].with_columns(cost=pl.lit(10_000.0), revenue=pl.lit(123_456.0), wins=pl.lit(20_000))
-    Console(width=80).print(_screen(dear, 20_000))
+    Console(width=80).print(demo._screen(dear, 20_000))
     shown = capsys.readouterr().out
     assert "123,456" in shown
     assert "…" not in shown

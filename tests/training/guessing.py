@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from agents.learner_settings import LearnerSettings
 from rtb_envs.core import Environment, Lanes, autoreset_batch, reset_where, start_batch
 from rtb_envs.random import TRAIN, Stream, lane_keys
 from training.curriculum import Curriculum, Stage
@@ -115,6 +116,7 @@ class Climber:
     """Evolution strategies (Rechenberg 1973) in one dimension: the guess moves towards what was rewarded."""
 
     steps_per_update = 8
+    settings = LearnerSettings(num_envs=steps_per_update, num_steps=1)
 
     def __init__(self, env: Guessing, rate: float = 0.3) -> None:
         self._env, self._rate = env, rate

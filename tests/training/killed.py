@@ -36,10 +36,10 @@ class Silent:
 def settings(iterations: int, chunk_iterations: int) -> Settings:
     """Settings of a run in the guessing market."""
     return Settings(
-        iterations=iterations,
         chunk_iterations=chunk_iterations,
         stage1={"iterations": 1},
         stage2={"iterations": 1},
+        stage3={"iterations": iterations - 2},
         validation={"every_chunks": 2, "seeds": 2, "episodes": 4},
     )
 

@@ -31,7 +31,9 @@ def guessing():
 def settings(folder: Path, **changes) -> Settings:
     sizes = {"validation": {"seeds": 2, "episodes": 3}, "stage1": {"iterations": 1}, "stage2": {"iterations": 1}}
     sizes["evaluation"] = {"seeds": 3, "episodes": 4, "bootstrap_samples": 200}
-    return Settings(**{"out": folder, "iterations": ITERATIONS, "chunk_iterations": 5, **sizes, **changes})
+    return Settings(
+        **{"out": folder, "stage3": {"iterations": ITERATIONS - 2}, "chunk_iterations": 5, **sizes, **changes}
+    )
 
 
 def printed(command, *arguments) -> str:

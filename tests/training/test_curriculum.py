@@ -47,8 +47,8 @@ def test_a_stage_that_is_the_last_one_does_not_end_at_its_threshold():
 def small(**changes) -> Settings:
     """Settings whose stages are cheap to build."""
     sizes = {"n_ads": 3, "n_users": 3, "search_volume_mean": 8.0, "search_volume_std": 1.0}
-    stages = {"stage1": {"iterations": 2}, "stage2": {"iterations": 3}}
-    return Settings(**{"curriculum": 3, "iterations": 50, "env_options": sizes, **stages, **changes})
+    stages = {"stage1": {"iterations": 2}, "stage2": {"iterations": 3}, "stage3": {"iterations": 45}}
+    return Settings(**{"curriculum": 3, "env_options": sizes, **stages, **changes})
 
 
 def test_the_last_stage_of_three_is_the_market_that_methods_are_compared_in():
@@ -59,7 +59,7 @@ def test_the_last_stage_of_three_is_the_market_that_methods_are_compared_in():
     np.testing.assert_array_equal(params.search_volume_std, np.full(24, 20, np.float32))
     shift = params.shift
     assert (float(shift.drift), float(shift.shock_factor), int(shift.shock_duration)) == (np.float32(0.3), 1.5, 1)
-    assert [stage.iterations for stage in curriculum.stages[:2]] == [30, 30]
+    assert [stage.iterations for stage in curriculum.stages] == [30, 30, 240]
 
 
 def test_stages_share_one_program_and_differ_in_their_markets():
@@ -80,9 +80,11 @@ def test_options_of_a_stage_go_over_those_of_every_stage_and_these_over_its_own(
     assert drifts == pytest.approx([0.1, 0.2, 0.1])
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
-def test_a_curriculum_has_as_many_stages_as_are_asked_for(count):
-    assert [stage.number for stage in from_settings(small(curriculum=count)).stages] == list(range(1, count + 1))
+@pytest.mark.parametrize(("count", "updates"), [(1, 2), (2, 2 + 3), (3, 2 + 3 + 45)])
+def test_a_curriculum_has_as_many_stages_as_are_asked_for_and_their_updates(count, updates):
+    curriculum = from_settings(small(curriculum=count))
+    assert [stage.number for stage in curriculum.stages] == list(range(1, count + 1))
+    assert curriculum.iterations == updates
 
 
 @pytest.mark.parametrize(

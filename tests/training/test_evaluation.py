@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import rtb_envs
+from rtb_envs.policies.constant import Constant
 from rtb_envs.policies.linear import Linear
+from rtb_envs.policies.retargeting import fixed_bid
 from rtb_envs.random import EVALUATE, TUNE, lane_keys
 from tests.training.guessing import HORIZON, Guess, Guessing, guessing_params
 from training import held_out
@@ -51,11 +53,40 @@ def test_purposes_share_no_episode(costs):
     assert not np.isin(other.cost.astype(np.float32), costs.astype(np.float32)).any()
 
 
-def test_a_wrong_episode_length_is_refused():
-    for steps in (HORIZON - 1, HORIZON + 1):
-        judge = Judge(Guessing(), EVALUATE, 2, 2, steps)
-        with pytest.raises(ValueError, match=f"num_steps must be the length of every episode, got {steps}"):
-            judge.play(Guess(jnp.float32(0)), guessing_params(TARGET))
+def test_a_horizon_that_is_too_short_is_refused():
+    judge = Judge(Guessing(), EVALUATE, 2, 2, HORIZON - 1)
+    with pytest.raises(ValueError, match=f"num_steps must be the length of every episode, got {HORIZON - 1}"):
+        judge.play(Guess(jnp.float32(0)), guessing_params(TARGET))
+
+
+def test_what_comes_after_the_end_of_an_episode_does_not_count(judge):
+    longer = Judge(Guessing(), EVALUATE, SEEDS, EPISODES, HORIZON + 2)
+    played, alike = (each.play(Guess(jnp.float32(0.75)), guessing_params(TARGET)) for each in (longer, judge))
+    np.testing.assert_array_equal(played.value, alike.value)
+    np.testing.assert_array_equal(played.cost[..., :HORIZON], alike.cost)
+    assert not played.cost[..., HORIZON:].any()
+
+
+@pytest.mark.parametrize("opportunities_per_step", [1, 5])
+def test_an_advertiser_that_leaves_early_is_judged_by_what_it_had_then(opportunities_per_step):
+    """A lone bidder pays 5 or 6 cents an impression, and with $1 is soon out of the market, which goes on."""
+    horizon = 200
+    options = {"opportunities_per_step": opportunities_per_step, "initial_budget": 1}
+    env = rtb_envs.make("Retargeting-v0", num_customers=20, horizon=horizon, rivals=fixed_bid(0.01), **options)
+    shape = env.action_space(env.default_params).shape
+    policy = Constant(jnp.broadcast_to(jnp.float32([0.1, 0, 1]), shape))
+    played = Judge(env, EVALUATE, 1, 2, horizon).play(policy, env.default_params)
+    step = jax.jit(env.step_env)
+    for i, lane in enumerate(lane_keys(0, EVALUATE, 2)):
+        key, done, total, steps = jax.random.fold_in(lane, 0), False, 0.0, 0
+        _, state = env.reset_env(key, env.default_params)
+        while not done:
+            _, state, reward, terminated, truncated, info = step(key, state, policy.action, env.default_params)
+            total, steps, done = total + float(reward), steps + 1, bool(terminated | truncated)
+        assert steps < horizon // opportunities_per_step
+        np.testing.assert_allclose(played.totals["episode_return"][0, i], total, rtol=1e-4, atol=1e-5)
+        for name in ("episode_revenue", "episode_cost", "episode_bids"):
+            assert played.totals[name][0, i] == pytest.approx(float(info[name]))
 
 
 @pytest.mark.parametrize(("objective", "total"), [("conversion", "expected_conversion"), ("click", "click")])

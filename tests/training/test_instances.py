@@ -19,7 +19,14 @@ LANES = PPOSettings(num_envs=12, num_minibatches=1, lanes_per_market=2)
 def settings(**changes) -> Settings:
     """A short run whose markets are cheap to build."""
     return Settings(
-        **{"curriculum": 1, "iterations": 2, "chunk_iterations": 1, "instances": 4, "env_options": SMALL, **changes}
+        **{
+            "curriculum": 1,
+            "stage1": {"iterations": 2},
+            "chunk_iterations": 1,
+            "instances": 4,
+            "env_options": SMALL,
+            **changes,
+        }
     )
 
 

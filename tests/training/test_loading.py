@@ -30,13 +30,14 @@ def config(tmp_path):
 
 
 def test_the_command_line_wins_over_the_environment_over_the_file_over_the_defaults(config, monkeypatch):
-    path = config("{seed: 1, iterations: 501, chunk_iterations: 7, stage1: {iterations: 41, threshold: 0.5}}")
+    path = config("{seed: 1, chunk_iterations: 7, stage3: {iterations: 501}, stage1: {iterations: 41, threshold: 0.5}}")
     monkeypatch.setenv("RTB_SEED", "2")
-    monkeypatch.setenv("RTB_ITERATIONS", "502")
+    monkeypatch.setenv("RTB_STAGE3__ITERATIONS", "502")
     monkeypatch.setenv("RTB_STAGE1__ITERATIONS", "42")
     settings = load({"seed": "3"}, path, ["stage1.options={drift: 0.1}"])
     assert settings.seed == 3
-    assert settings.iterations == 502
+    assert settings.stage3.iterations == 502
+    assert settings.iterations == 42 + 30 + 502
     assert settings.chunk_iterations == 7
     assert settings.stage1.model_dump() == {"iterations": 42, "threshold": 0.5, "options": {"drift": 0.1}}
     assert settings.evaluation == Settings().evaluation
@@ -86,14 +87,15 @@ def test_the_example_configuration_shows_every_setting_at_its_default():
     [
         ("sead=1", "sead is no setting; the settings are curriculum, env, algo, algos, seed"),
         ("stage1.iteration=1", "stage1.iteration is no setting; the settings are options, iterations, threshold"),
-        ("stage3.iterations=1", "stage3.iterations is no setting; the settings are options"),
+        ("stage3.threshold=1", "stage3.threshold is no setting; the settings are options, iterations"),
         ("seed=-1", "seed must be at least 0, got -1"),
         ("seed=abc", "seed must be an integer, got 'abc'"),
         ("seed.deep=1", "seed must be an integer, got {'deep': 1}"),
         ("curriculum=4", "curriculum must be at most 3, got 4"),
         ("curriculum=0", "curriculum must be at least 1, got 0"),
-        ("iterations=60", "iterations must be above 60, which the stages before stage 3 may take; got 60"),
-        ("iterations=.nan", "iterations must be a finite number, got nan"),
+        ("iterations=60", "iterations is no setting; the settings are curriculum, env, algo, algos, seed"),
+        ("stage3.iterations=.nan", "stage3.iterations must be a finite number, got nan"),
+        ("stage3.iterations=0", "stage3.iterations must be at least 1, got 0"),
         ("chunk_iterations=0", "chunk_iterations must be at least 1, got 0"),
         ("validation.seeds=1", "validation.seeds must be at least 2, got 1"),
         ("evaluation.episodes=many", "evaluation.episodes must be an integer"),
@@ -169,7 +171,8 @@ def test_an_empty_file_leaves_the_defaults(config):
 
 
 def test_the_learning_rate_falls_over_the_run_unless_the_hyperparameters_say_otherwise():
-    assert Settings(iterations=70).learner_hyperparameters == {"annealing_updates": 70}
+    assert Settings(stage3={"iterations": 70}).learner_hyperparameters == {"annealing_updates": 30 + 30 + 70}
+    assert Settings(curriculum=1).learner_hyperparameters == {"annealing_updates": 30}
     given = {"annealing_updates": None, "gamma": 0.5}
     assert Settings(hyperparameters=given).learner_hyperparameters == given
 

@@ -20,10 +20,10 @@ TINY = {
         "max_auctions": 16, "initial_budget": 300, "day_curve": False,
     },
     "hyperparameters": {"num_envs": 16, "num_steps": 3, "num_minibatches": 2, "num_epochs": 2, "hidden_sizes": [8]},
-    "iterations": 24,
     "chunk_iterations": 2,
     "stage1": {"iterations": 5},
     "stage2": {"iterations": 6},
+    "stage3": {"iterations": 13},
     "validation": {"seeds": 2, "episodes": 4, "every_chunks": 2},
     "evaluation": {"seeds": 3, "episodes": 4, "bootstrap_samples": 200},
 }  # fmt: skip

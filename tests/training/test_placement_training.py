@@ -9,7 +9,7 @@ from training.settings import Settings
 
 SHORT = {
     "env": "AdPlacement-v0",
-    "iterations": 110,
+    "stage3": {"iterations": 50},
     "validation": {"seeds": 2, "episodes": 16},
     "evaluation": {"seeds": 10, "episodes": 32},
 }

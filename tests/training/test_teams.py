@@ -36,10 +36,10 @@ GRADIENTS = {**TINY, "lanes_per_market": 1, "num_minibatches": 1, "num_epochs": 
 REPLAYS = {**TINY, "replay_size": 64, "num_gradient_steps": 2, "batch_size": 8}
 SMALL = {
     "env": "retargeting_v0",
-    "iterations": 6,
     "chunk_iterations": 1,
     "stage1": {"iterations": 2},
     "stage2": {"iterations": 2},
+    "stage3": {"iterations": 2},
     "env_options": {"num_customers": 100, "horizon": 40},
     "agent_hyperparameters": {"ppo": GRADIENTS, "a2c": GRADIENTS, "dqn": REPLAYS},
     "validation": {"seeds": 2, "episodes": 1},
@@ -51,7 +51,6 @@ SMALL = {
 PAIR = {
     **SMALL,
     "algos": ["ppo", "dqn"],
-    "iterations": 4,
     "stage1": {"iterations": 1},
     "stage2": {"iterations": 1},
     "env_options": {"num_agents": 2, "num_customers": 50, "horizon": 40},
@@ -93,8 +92,7 @@ def test_in_scripted_stages_learners_meet_the_first_rules_and_in_the_last_everyb
 def test_shipped_configurations_are_teams_whose_stages_have_the_stated_updates(name, updates):
     settings = load({}, ROOT / "configs" / f"{name}.yaml")
     assert settings.is_team
-    earlier = [settings.stage1.iterations, settings.stage2.iterations]
-    assert [*earlier, settings.iterations - sum(earlier)] == updates
+    assert [stage.iterations for stage in settings.stages] == updates
     team = TeamTask(settings)
     assert [learner.steps_per_update for learner in team.learner.learners] == [5000] * 4
 
@@ -177,7 +175,7 @@ def test_teams_that_cannot_be_are_refused_in_one_line(changes, message):
 )
 def test_settings_of_the_other_kind_of_environment_are_refused(changes, message):
     with pytest.raises(ValidationError, match=message):
-        Settings(**{"env": "retargeting_v0", "iterations": 100, **changes})
+        Settings(**{"env": "retargeting_v0", **changes})
 
 
 def test_a_team_is_scored_by_the_geometric_mean_of_its_agents_profits_over_their_rules():
@@ -297,4 +295,6 @@ def test_a_team_spread_over_two_devices_learns_what_it_learns_on_one_and_goes_on
         read_table(RunFolder(tmp_path / name), METRICS).drop("seconds", "wall_time") for name in ("alone", "whole")
     ]
     first, spread = ({name: table[name][0] for name in tables[0].columns} for table in tables)
-    assert first == pytest.approx(spread, rel=1e-3, abs=1e-5)
+    # A metric of what has not happened yet has no value.
+    first, spread = ({name: np.nan if it is None else it for name, it in row.items()} for row in (first, spread))
+    assert first == pytest.approx(spread, rel=1e-3, abs=1e-5, nan_ok=True)

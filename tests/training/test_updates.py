@@ -3,12 +3,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
 
 from tests.training.guessing import TARGETS, Climber, Guessing, guessing_params
+from training import commands
 from training.updates import Updates, over_devices
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,24 +71,30 @@ SPREAD = """
 import json, jax, numpy as np
 from tests.training.test_updates import PARAMS, weights_after
 from tests.training.guessing import Climber, Guessing
-from training.updates import over_devices
+from training import commands
+from training.updates import lane_devices, over_devices
 learner = Climber(Guessing())
 state = over_devices(learner.init(0, PARAMS[0]))
 devices = [len(leaf.sharding.device_set) for leaf in jax.tree.leaves(state)]
 shard = state.lanes.over.addressable_shards[0].data.shape
 guess = float(weights_after(learner, state, [3, 3], PARAMS[0])[0])
-print(json.dumps({"devices": devices, "shard": shard, "guess": guess}))
+numbers = [len(lane_devices(*lanes)) for lanes in [(12,), (7,), (11,), (12, 10)]]
+print(json.dumps({"devices": devices, "shard": shard, "guess": guess, "numbers": numbers}))
 """
 
 
-def test_lanes_are_spread_over_all_devices_and_learn_the_same(start):
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+@pytest.mark.parametrize(("count", "used", "of_12_7_11_and_both"), [(4, 4, [4, 1, 1, 2]), (7, 4, [6, 7, 1, 2])])
+def test_lanes_are_spread_over_as_many_devices_as_divide_them_and_learn_the_same(
+    start, count, used, of_12_7_11_and_both
+):
+    environment = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
     program = [sys.executable, "-c", SPREAD]
     done = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert set(told["devices"]) == {4}
-    assert told["shard"] == [2]  # of 8 lanes
+    assert set(told["devices"]) == {used}
+    assert told["shard"] == [8 // used]
+    assert told["numbers"] == of_12_7_11_and_both
     learner, state = start
     # Sums over lanes are taken in another order.
     assert told["guess"] == pytest.approx(float(weights_after(learner, state, [6], PARAMS[0])[0]), rel=1e-5)
@@ -96,3 +104,19 @@ def test_on_one_device_a_state_stays_as_it_is(start):
     if len(jax.devices()) > 1:
         pytest.skip("this machine has several devices")
     assert over_devices(start[1]) is start[1]
+
+
+@pytest.mark.parametrize(
+    ("lanes", "told"),
+    [
+        ([1024], "cpu:0, cpu:1, cpu:2, cpu:3, cpu:4, cpu:5, cpu:6, cpu:7"),
+        ([20], "cpu:0, cpu:1, cpu:2, cpu:3, cpu:4 (5 of 8 devices, to split 20 lanes evenly)"),
+        ([20, 8], "cpu:0, cpu:1, cpu:2, cpu:3 (4 of 8 devices, to split 8 and 20 lanes evenly)"),
+        ([11], "cpu:0 (1 of 8 devices, to split 11 lanes evenly)"),
+    ],
+)
+def test_a_training_begins_with_the_devices_that_lanes_are_split_over(monkeypatch, lanes, told):
+    monkeypatch.setattr(jax, "devices", lambda: [f"cpu:{i}" for i in range(8)])
+    each = [SimpleNamespace(settings=SimpleNamespace(num_envs=number)) for number in lanes]
+    learner = each[0] if len(each) == 1 else SimpleNamespace(learners=each)
+    assert commands._devices(learner) == told

@@ -18,6 +18,10 @@ MAX_TOTAL_BUDGET = 200_000
 """Dollars of all agents together: the spend of an episode then fits into int32."""
 MAX_HORIZON = 200_000
 """Opportunities of an episode: credits in ten-thousandths then fit into int32."""
+MOST_REVENUE = 20_000_000
+"""Dollars that may be expected at most of an episode's revenue or lifetime values: cents then fit into int32."""
+SHORT_HORIZON = 20_000
+"""Opportunities: in an episode of fewer revenue is checked as in one of so many."""
 MAX_CUSTOMERS = 2**20
 MAX_OPPORTUNITIES_PER_STEP = 1024
 WINDOW = 100

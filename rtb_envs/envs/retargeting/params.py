@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +13,14 @@ from jax import Array, lax
 from jaxtyping import Bool, Float, Int
 
 from rtb_envs.envs.replacing import SHARE, Range, fitted, fitted_part, known_fields, ordered
-from rtb_envs.envs.retargeting.config import HIGHEST_BID, MAX_HORIZON, MAX_TOTAL_BUDGET, UNITS
+from rtb_envs.envs.retargeting.config import (
+    HIGHEST_BID,
+    MAX_HORIZON,
+    MAX_TOTAL_BUDGET,
+    MOST_REVENUE,
+    SHORT_HORIZON,
+    UNITS,
+)
 from rtb_envs.multi_agent import SeatParams
 from rtb_envs.tracing import is_concrete
 from rtb_envs.users.traffic import HOUR_WEIGHTS
@@ -187,12 +195,38 @@ def _check_together(params: Params) -> None:
     """Raise ValueError for numbers that do not fit each other; those that are traced are not looked at."""
     if is_concrete(params.stage_mix) and abs((total := float(np.sum(np.asarray(params.stage_mix)))) - 1) > 1e-3:
         raise ValueError(f"stage_mix must hold shares that sum to 1, got a sum of {total:g}")
+    _check_sums(params)
     if is_concrete(params.initial_budget):
         units = np.sum(np.asarray(params.initial_budget), dtype=np.int64)
         if units > MAX_TOTAL_BUDGET * UNITS:
             allowed = f"at most {MAX_TOTAL_BUDGET * UNITS} money units in sum over the agents"
             raise ValueError(f"initial_budget must be {allowed}, got {units}")
     ordered(params.response, "cart_low", "cart_high")
+
+
+def _check_sums(params: Params) -> None:
+    """Raise ValueError where an episode's revenue or its lifetime values might not fit into int32, in cents.
+
+    Looked at is what is expected at most: with every click rate at its cap, and customers who always are in the stages
+    of the highest conversion rate and revenue, have bought five times before and buy at each visit until they leave.
+    """
+    laws = params.response
+    if not is_concrete(params.horizon, laws):
+        return
+    clicks = float(laws.ctr_cap) * float(np.minimum(laws.conversion_quantiles * np.max(laws.cvr_factor), 1).mean())
+    organic = float(np.max(laws.organic_probability)) * (1 + float(laws.ad_effect))
+    leaving = 0.9 * float(laws.leaving_probability)
+    lifetime_value = 12 * float(laws.margin) * (1 - 0.9**5 * leaving / (0.1 + leaving))
+    share = min(clicks + organic, 1) * float(np.max(laws.revenue_factor)) * max(lifetime_value, 1)
+    # In shorter episodes it is the window's profits, in finer units, that have to fit.
+    times = max(int(params.horizon), SHORT_HORIZON) * share
+    revenue = float(laws.mean_revenue)
+    if times * revenue > MOST_REVENUE:
+        allowed = math.floor(100 * MOST_REVENUE / times) / 100
+        raise ValueError(
+            f"mean_revenue must be at most {allowed:g} for a horizon of {int(params.horizon)} and customers who buy so "
+            f"often, or sums of revenue might overflow, got {revenue:g}"
+        )
 
 
 def step_hours(hours_per_opportunity: float) -> Float[Array, "24"]:

@@ -83,7 +83,11 @@ def convert(
             typer.echo(f"columns that are none of Avazu's were left out: {', '.join(done.ignored_columns)}", err=True)
         if done.malformed:
             share = 100 * done.malformed / done.rows_read
-            typer.echo(f"{done.malformed:,} malformed rows ({share:.2g} %) were left out, the first of them:", err=True)
+            typer.echo(
+                f"{done.malformed:,} malformed rows ({share:.2g} %) were left out, {done.miscounted:,} of them for "
+                "their number of fields; the first:",
+                err=True,
+            )
             for reason in done.reasons:
                 typer.echo(f"  {reason}", err=True)
 

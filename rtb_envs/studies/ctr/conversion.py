@@ -25,6 +25,8 @@ class Conversion:
     rows_read: int
     rows_written: int
     malformed: int
+    miscounted: int
+    """Of the malformed rows those with another number of fields than the header."""
     reasons: tuple[str, ...]
     has_clicks: bool
     ignored_columns: tuple[str, ...]
@@ -66,6 +68,7 @@ def convert(source: Path, target: Path, rows: int | None = None, strict: bool = 
         rows_read=log.rows,
         rows_written=written.rows,
         malformed=log.malformed,
+        miscounted=log.miscounted,
         reasons=tuple(log.reasons),
         has_clicks=log.has_clicks,
         ignored_columns=tuple(log.ignored_columns),

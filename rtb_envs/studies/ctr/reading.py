@@ -27,13 +27,15 @@ _HEX_DIGITS = "^[0-9a-f]{8}$"
 class AvazuLog:
     """A log in ``path``; ``rows`` and ``malformed`` count what ``batches`` has met so far.
 
+    ``miscounted`` are those of the malformed that have another number of fields than the header.
+
     Raises LogError when the file cannot be read, is empty, or lacks a column other than ``click``.
     """
 
     def __init__(self, path: Path, strict: bool = False) -> None:
         self.path = path
         self._strict = strict
-        self.rows = self.malformed = 0
+        self.rows = self.malformed = self.miscounted = 0
         self.reasons: list[str] = []
         self.header = self._read_header()
         self.has_clicks = "click" in self.header
@@ -54,7 +56,7 @@ class AvazuLog:
         Raises LogError when the file ends in the middle of its compressed data, and, if strict, at the first
         malformed row.
         """
-        self.rows = self.malformed = 0
+        self.rows = self.malformed = self.miscounted = 0
         self.reasons = []
         with ExitStack() as stack:
             stream = self._open(stack)
@@ -77,21 +79,31 @@ class AvazuLog:
         names = [name for name in COLUMNS if name in self.header]
         parsed = text.select(*(_convert(name) for name in names), *_calendar())
         is_valid = parsed.select(pl.all_horizontal(pl.all().is_not_null())).to_series() & text[_SURPLUS].is_null()
-        first_line = self.rows + 2
+        first_line, columns = self.rows + 2, len(self.header)
         self.rows += text.height
-        if not is_valid.all():
-            self._note(text, parsed, ~is_valid, first_line)
+        # Fields that are missing read as empty ones do, and so do empty ones in excess: they are counted in the bytes.
+        if not is_valid.all() or block.count(b",") != text.height * (columns - 1):
+            fields = pl.Series([line.count(b",") + 1 for line in block.removesuffix(b"\n").split(b"\n")])
+            is_valid &= fields == columns
+            self._note(text, parsed, ~is_valid, fields, first_line)
             parsed = parsed.filter(is_valid)
         return parsed
 
-    def _note(self, text: pl.DataFrame, parsed: pl.DataFrame, is_malformed: pl.Series, first_line: int) -> None:
-        """Count malformed rows and say what is wrong with the first of them."""
+    def _note(
+        self, text: pl.DataFrame, parsed: pl.DataFrame, is_malformed: pl.Series, fields: pl.Series, first_line: int
+    ) -> None:
+        """Count malformed rows and say what is wrong with the first of them; ``fields`` is the number of each row's."""
+        columns = len(self.header)
         for row in is_malformed.arg_true().to_list()[: SHOWN_REASONS - len(self.reasons)]:
-            reason = _reason(text.row(row, named=True), parsed.row(row, named=True), len(self.header))
+            if fields[row] == columns:
+                reason = _reason(text.row(row, named=True), parsed.row(row, named=True))
+            else:
+                reason = f"{fields[row]} field{'s' if fields[row] > 1 else ''}, must be {columns}"
             self.reasons.append(f"line {first_line + row}: {reason}")
             if self._strict:
                 raise LogError(f"{self.path}, {self.reasons[-1]}")
         self.malformed += int(is_malformed.sum())
+        self.miscounted += int((fields != columns).sum())
 
     def _read_header(self) -> list[str]:
         with ExitStack() as stack:
@@ -168,10 +180,8 @@ def _calendar() -> tuple[pl.Expr, pl.Expr]:
     return time.dt.hour().cast(pl.UInt8).alias("hour_of_day"), time.dt.weekday().cast(pl.UInt8).alias("day_of_week")
 
 
-def _reason(text: dict[str, str | None], parsed: dict[str, object], columns: int) -> str:
-    """What is wrong with one row."""
-    if text[_SURPLUS] is not None:
-        return f"more than {columns} fields"
+def _reason(text: dict[str, str | None], parsed: dict[str, object]) -> str:
+    """What is wrong with one row of as many fields as there should be."""
     wrong = next(name for name, value in parsed.items() if value is None)
     name = "hour" if wrong in CALENDAR else wrong
     if text[name] is None:

@@ -7,22 +7,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from rtb_envs.envs.marketplace.config import MAX_BUYERS, MAX_DAYS, MAX_SELLERS, SCENARIOS
 from rtb_envs.envs.marketplace.options import Options, option_names
-from rtb_envs.yaml_reader import YamlError, read_yaml
+from rtb_envs.layered_settings import LayeredSettings, read_settings
 
 PARTIES = ("buyers", "sellers", "days")
 
 
-class Settings(BaseSettings):
+class Settings(LayeredSettings):
     """Every setting of ``rtb market run``. A wrong value raises pydantic's ValidationError, which lists all of them."""
 
     model_config = SettingsConfigDict(env_prefix="RTB_", extra="forbid", frozen=True)
@@ -92,17 +86,6 @@ class Settings(BaseSettings):
             raise ValueError("agent_model must name the model to ask (RTB_AGENT_MODEL) where mock_llm is False")
         return self
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings
-
     def options(self) -> Options:
         """The market's options; the scenario is chosen where it runs."""
         given: dict[str, Any] = {
@@ -137,26 +120,4 @@ def load_settings(path: Path | None = None, **flags: Any) -> Settings:
     Raises pydantic's ValidationError for wrong settings and ValueError for a file that holds none.
     """
     given = {name: value for name, value in flags.items() if value is not None}
-    if path is None:
-        return Settings(**given)
-
-    try:
-        content = read_yaml(path) or {}
-    except (OSError, YamlError) as error:
-        raise ValueError(f"config {path} can not be read as YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"config {path} must hold settings as name: value, got {str(content)[:40]!r}")
-
-    class FromFile(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return init_settings, env_settings, InitSettingsSource(settings_cls, content)
-
-    return FromFile(**given)
+    return Settings.over_file({} if path is None else read_settings(path))(**given)

@@ -22,6 +22,8 @@ class Line:
     high: Sequence[float] | None = None
     is_reference: bool = False
     """Drawn thin, dashed and grey: a level to compare with."""
+    place: int | None = None
+    """Of its colour, so that it is the same in every chart; None: in the order of the chart's series."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,13 @@ class Section:
 
     heading: str
     parts: tuple[Chart | TextTable, ...]
+
+
+def line_color(chart: LineChart, line: Line) -> str:
+    """The colour of a series that is no reference."""
+    series = [line for line in chart.lines if not line.is_reference]
+    place = series.index(line) if line.place is None else line.place
+    return COLORS[place % len(COLORS)]
 
 
 def bar_labels(chart: BarChart, values: Sequence[float]) -> list[str]:

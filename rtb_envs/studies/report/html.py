@@ -19,6 +19,7 @@ from rtb_envs.studies.report.charts import (
     Section,
     TextTable,
     bar_labels,
+    line_color,
 )
 
 _TICKS = [digit * 10**power for power in range(-3, 8) for digit in (1, 2, 5)]
@@ -48,13 +49,12 @@ def draw(chart: Chart) -> go.Figure:
 
 def _lines(chart: LineChart) -> go.Figure:
     figure = go.Figure()
-    series = [line for line in chart.lines if not line.is_reference]
     for line in chart.lines:
         if line.is_reference:
             style = {"color": MUTED, "width": 1.5, "dash": "dash"}
             figure.add_scatter(x=[*line.x], y=[*line.y], name=line.name, mode="lines", line=style)
             continue
-        color = COLORS[series.index(line) % len(COLORS)]
+        color = line_color(chart, line)
         if line.low is not None and line.high is not None:
             around = {"fill": "toself", "fillcolor": color, "opacity": 0.18, "line": {"width": 0}}
             x, y = [*line.x, *reversed(line.x)], [*line.high, *reversed(line.low)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import polars as pl
 
@@ -114,19 +114,28 @@ def _learners(validation: pl.DataFrame) -> Iterator[LineChart]:
 
 def _campaigns(validation: pl.DataFrame) -> Iterator[LineChart]:
     """Of a team: the campaign figures of its learners."""
+    everyone = _agents(validation, *CAMPAIGN_LABELS)
     for figure, (title, label, scale) in CAMPAIGN_LABELS.items():
-        agents = _agents(validation, figure)
-        lines = tuple(Line(agent, *_curve(validation, f"{figure}/{agent}", scale)[:2]) for agent in agents)
+        lines = tuple(
+            Line(agent, *_curve(validation, f"{figure}/{agent}", scale)[:2], place=place)
+            for place, agent in enumerate(everyone)
+            if f"{figure}/{agent}" in validation.columns
+        )
         if lines:
             spans = _spans(validation)
             note = "Mean over validation seeds."
             yield LineChart(f"{title} in validation", "environment steps (millions)", label, lines, note, spans=spans)
 
 
-def _agents(validation: pl.DataFrame, figure: str) -> list[str]:
-    """Whose columns there are of a figure."""
+def _agents(validation: pl.DataFrame, *figures: str) -> list[str]:
+    """Whose columns there are of these figures."""
     split = (column.partition("/") for column in validation.columns)
-    return [agent for name, _, agent in split if agent and name == figure]
+    return _in_order(agent for name, _, agent in split if agent and name in figures)
+
+
+def _in_order(agents: Iterable[str]) -> list[str]:
+    """Every agent once, advertiser_2 before advertiser_10: tables have columns in the order in which they came up."""
+    return sorted(set(agents), key=lambda name: (len(name), name))
 
 
 def _curve(
@@ -157,12 +166,15 @@ def _learner(metrics: pl.DataFrame) -> Iterator[Chart]:
         if dtype.is_numeric() and measure not in NOT_SHOWN and metrics[column].n_unique() > 1:
             columns.setdefault(measure, {})[agent] = column
     order = [*(name for name in LABELS if name in columns), *(name for name in columns if name not in LABELS)]
+    everyone = _in_order(agent for of_measure in columns.values() for agent in of_measure if agent)
     for measure in order[:MAX_LEARNER_CHARTS]:
         lines = []
-        for agent, column in columns[measure].items():
+        for agent in _in_order(columns[measure]):
+            column = columns[measure][agent]
             kept = _thinned(metrics.drop_nulls(column))
             x = (kept["environment_steps"] / 1e6).to_list()
-            lines.append(Line(agent or measure, x, kept[column].to_list()))
+            place = everyone.index(agent) if agent else None
+            lines.append(Line(agent or measure, x, kept[column].to_list(), place=place))
         words = measure.replace("_", " ")
         title, label = LABELS.get(measure, (words[:1].upper() + words[1:], words))
         yield LineChart(title, "environment steps (millions)", label, tuple(lines))

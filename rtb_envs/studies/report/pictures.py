@@ -22,6 +22,7 @@ from rtb_envs.studies.report.charts import (
     LineChart,
     bar_labels,
     file_name,
+    line_color,
 )
 
 DPI = 160
@@ -75,12 +76,11 @@ def _lines(axes: Axes, chart: LineChart) -> None:
         middle = (span.begin + span.end) / 2, 0
         below: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "ha": "center"}
         axes.annotate(span.name, middle, (0, 6), fontsize=9, color="#616e7c", **below)
-    series = [line for line in chart.lines if not line.is_reference]
     for line in chart.lines:
         if line.is_reference:
             axes.plot(line.x, line.y, color="#616e7c", lw=1.2, ls="--", label=_plain(line.name))
             continue
-        color = COLORS[series.index(line) % len(COLORS)]
+        color = line_color(chart, line)
         if line.low is not None and line.high is not None:
             axes.fill_between(np.asarray(line.x), line.low, line.high, color=color, alpha=0.18, lw=0)
         name = _plain(line.name) if len(chart.lines) > 1 else None

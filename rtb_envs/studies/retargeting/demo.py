@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 RULES = ("demo", "strategy")
 FRAMES = 50
+FRAME_SECONDS = 0.06
+"""Of a table on a screen: simulated as fast as it can be, the demo would be over before anybody has seen it."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -53,15 +55,20 @@ def demo(
         )
         recorder.compile()
     compiled = time.perf_counter()
-    with Live(console=console, refresh_per_second=20) as live:
+    watched = 0.0
+    with Live(console=console, auto_refresh=False) as live:
         for rows in recorder.play():
-            live.update(_screen(rows, opportunities))
+            live.update(_screen(rows, opportunities), refresh=console.is_terminal)
+            if console.is_terminal:
+                time.sleep(FRAME_SECONDS)
+                watched += FRAME_SECONDS
     if not console.is_terminal:
         console.print()  # the live table ends without a line break there
-    played = time.perf_counter() - compiled
+    played = time.perf_counter() - compiled - watched
+    pauses = f"slowed down by {watched:.0f} s to be watched, " if watched else ""
     console.print(
         f"{opportunities:,} opportunities in {played:.1f} s ({opportunities / played:,.0f}/s with this table),\n"
-        f"after {compiled - began:.1f} s of loading and compiling"
+        f"{pauses}after {compiled - began:.1f} s of loading and compiling"
     )
     if out is not None:
         with console.status("replaying the episode with ads that nobody sees"):
