@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +23,32 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
     A file replaces the one that was there; a folder can not. What a killed process leaves under the hidden name is
     overwritten by the next one that writes ``path``, so one process at a time may.
     """
-    unfinished = path.with_name(f".{path.stem}.unfinished{path.suffix}")
+    unfinished = _unfinished(path)
     _remove(unfinished)
     try:
         yield unfinished
         unfinished.replace(path)
     finally:
         _remove(unfinished)
+
+
+def check_writable(path: Path) -> None:
+    """Raise OSError if a file or a new folder ``path`` could not be written now, before the work that fills it.
+
+    An empty file is written under the hidden name, and goes again with the folders made for it.
+    """
+    _refuse_folders([path])
+    missing = [folder for folder in path.parents if not folder.exists()]
+    unfinished = _unfinished(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(unfinished)
+        unfinished.touch()
+        unfinished.unlink()
+    finally:
+        for folder in missing:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -51,8 +70,7 @@ def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / name for name in texts]
-    if occupied := [path for path in paths if path.is_dir()]:
-        raise IsADirectoryError(errno.EISDIR, f"{occupied[0].name} is a folder")
+    _refuse_folders(paths)
     with contextlib.ExitStack() as stack:
         for path, text in zip(paths, texts.values(), strict=True):
             stack.enter_context(whole_or_nothing(path)).write_text(text, encoding="utf-8")
@@ -86,6 +104,15 @@ def write_parquet(frame: polars.DataFrame, path: str | os.PathLike[str]) -> Path
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, lambda unfinished: frame.write_parquet(unfinished, compression="zstd"))
     return path
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f".{path.stem}.unfinished{path.suffix}")
+
+
+def _refuse_folders(paths: Sequence[Path]) -> None:
+    if occupied := [path for path in paths if path.is_dir()]:
+        raise IsADirectoryError(errno.EISDIR, f"{occupied[0].name} is a folder")
 
 
 def _remove(path: Path) -> None:

@@ -1,10 +1,11 @@
 """Files are there whole or not at all."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from rtb_envs.files import whole_or_nothing, write_atomically, write_json, write_text, write_texts
+from rtb_envs.files import check_writable, whole_or_nothing, write_atomically, write_json, write_text, write_texts
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
@@ -83,3 +84,22 @@ def test_a_folder_in_a_texts_place_is_refused_before_anything_is_written(tmp_pat
     with pytest.raises(IsADirectoryError, match="b is a folder"):
         write_texts(tmp_path, {"a": "new", "b": "new"})
     assert [found.name for found in tmp_path.iterdir()] == ["b"]
+
+
+def test_what_can_be_written_is_found_out_without_a_trace(tmp_path):
+    (tmp_path / "old").write_text("mine", encoding="utf-8")
+    for path in (tmp_path / "old", tmp_path / "new", tmp_path / "not" / "yet" / "there.json"):
+        check_writable(path)
+    assert [(path.name, path.read_text(encoding="utf-8")) for path in tmp_path.iterdir()] == [("old", "mine")]
+
+
+def test_what_cannot_be_written_is_found_out_without_a_trace(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    too_long = "x" * 250  # itself a name, but not so the hidden one beside it
+    for path in (tmp_path / "file" / "a", tmp_path / "folder", tmp_path / "new" / too_long, tmp_path / "new" / "\0"):
+        with pytest.raises((OSError, ValueError)):
+            check_writable(path)
+    with pytest.raises(OSError, match=r"Read-only|Permission|No such file"):
+        check_writable(Path("/proc/new"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]

@@ -37,12 +37,16 @@ STUDIES = {
     "intervals",
     "pages",
     "yaml_reader",
+    "layered_settings",
+    "model_errors",
 } | SIMULATORS
 ROOMS = {
     "validation": set(),
     "tracing": {"validation"},
     "files": set(),
     "yaml_reader": {"files"},
+    "layered_settings": {"validation", "yaml_reader"},
+    "model_errors": {"validation"},
     "action_scale": {"validation"},
     "registry": {"validation"},
     "random": {"validation"},

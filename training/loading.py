@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict, SettingsError
 
 from rtb_envs.layered_settings import LayeredSettings, read_settings
-from rtb_envs.validation import shown
+from rtb_envs.model_errors import rule_broken
 from rtb_envs.yaml_reader import YamlError, parse_yaml
 from training.settings import Settings
 
@@ -94,7 +94,7 @@ def _described(error: ErrorDetails) -> str:
         return _unknown(name, list(_section(error["loc"][:-1]).model_fields))
     if error["type"] == "value_error" and not name:
         return error["msg"].removeprefix("Value error, ")
-    return f"{name} {error['msg'].replace('Input should', 'must')}, got {shown(error['input'])}"
+    return f"{name} {rule_broken(error)}"
 
 
 def _section(path: Sequence[int | str]) -> type[BaseModel]:

@@ -54,7 +54,8 @@ PROGRAMMES: dict[str, Programme] = {
         ad_placement.curriculum_options,
         rules=placement_rules,
         hyperparameters={
-            "ppo": {**_DAYS_OF_EVENTS, "gae_lambda": 0.95, "num_minibatches": 8},
+            # The first stage rewards opening every slot: with less entropy PPO hardly tries anything else ever after.
+            "ppo": {**_DAYS_OF_EVENTS, "gae_lambda": 0.95, "num_minibatches": 8, "entropy_coefficient": 0.02},
             "dqn": {**_DAYS_OF_EVENTS, "replay_size": 128 * 250 * 16},
         },
     ),

@@ -43,8 +43,8 @@ def config(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "--curriculum", "4"], "curriculum must be less than or equal to 3, got '4'"),
-        (["train", "--seed", "one"], "seed must be a valid integer"),
+        (["train", "--curriculum", "4"], "curriculum must be at most 3, got '4'"),
+        (["train", "--seed", "one"], "seed must be an integer"),
         (["train", "--env", "Chess-v0"], "env must be one of AdAuction-v0, "),
         (["train", "--algo", "dreaming"], "algo must be one of "),
         (["train", "--config", "missing.yaml"], "config missing.yaml cannot be read"),

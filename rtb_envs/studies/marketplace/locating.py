@@ -11,6 +11,7 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from rtb_envs.model_errors import rule_broken
 from rtb_envs.studies.marketplace.store import Store
 
 RESULTS = Path("results/run.json")
@@ -48,6 +49,5 @@ def settings_errors(error: ValidationError) -> list[str]:
     lines = []
     for one in error.errors():
         name = ".".join(str(part) for part in one["loc"])
-        message = one["msg"].removeprefix("Value error, ")
-        lines.append(f"{name}: {message}, got {one['input']!r}" if name else message)
+        lines.append(f"{name}: {rule_broken(one)}" if name else one["msg"].removeprefix("Value error, "))
     return lines

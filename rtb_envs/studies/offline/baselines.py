@@ -19,6 +19,8 @@ DEFAULT_IMPRESSIONS = 1_000_000
 """Stands for the impressions that a baseline's rates were measured on where the file does not say: its standard errors
 and the posterior follow from it."""
 _LARGEST = 1_000_000_000
+_LEAST_PERCENT, _LEAST_CPM = 1e-4, 1e-6
+"""A rate of one in a million, as the forecasts' least, and a micro-dollar."""
 MAX_PLACEMENTS = 200
 _RATE_FIELDS = ("cpm_dollars", "ctr_percent", "cvr_percent", "impressions")
 _CELL_FIELDS = ("cpm_dollars", "cells")
@@ -101,7 +103,7 @@ def parse_baselines(document: Any, checks: Checks) -> Baselines:
             checks.fields(f"placement {name!r}", entry, fields)
     counts = [read(checks, f"placement {name!r}", entry) for name, entry in entries.items()]
     cpm = [
-        checks.number(f"placement {name!r}", entry, "cpm_dollars", 0.0, _LARGEST, open_low=True)
+        checks.number(f"placement {name!r}", entry, "cpm_dollars", _LEAST_CPM, _LARGEST)
         for name, entry in entries.items()
     ]
     checks.finish()
@@ -112,8 +114,8 @@ def parse_baselines(document: Any, checks: Checks) -> Baselines:
 
 def _rates(checks: Checks, where: str, entry: Mapping[str, Any]) -> NDArray[np.float64]:
     """Impressions, clicks and conversions [3, 1, 1] of a placement whose rates are given."""
-    ctr = checks.number(where, entry, "ctr_percent", 0.0, 100.0, open_low=True) / 100
-    cvr = checks.number(where, entry, "cvr_percent", 0.0, 100.0, open_low=True) / 100
+    ctr = checks.number(where, entry, "ctr_percent", _LEAST_PERCENT, 100.0) / 100
+    cvr = checks.number(where, entry, "cvr_percent", _LEAST_PERCENT, 100.0) / 100
     impressions = float(DEFAULT_IMPRESSIONS)
     if "impressions" in entry:
         impressions = checks.number(where, entry, "impressions", 1.0, _LARGEST)
@@ -150,7 +152,7 @@ def _cells(checks: Checks, where: str, entry: Mapping[str, Any]) -> NDArray[np.f
     missing = len(DAYPARTS) * NUM_EXPOSURES - len(seen)
     if missing:
         checks.fail(f"{where}: cells", f"must cover every daypart and exposure, {missing} are missing")
-    if not np.nansum(counts[1]):
+    if np.nansum(counts[1]) < 1.0:
         # Conversions per click are no number then.
         checks.fail(f"{where}: cells", "must have a click in one of them at least")
     return counts

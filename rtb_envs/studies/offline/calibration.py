@@ -36,6 +36,8 @@ DEFAULT_RATE, DEFAULT_RECOVERY = 0.28, 0.45
 DEFAULT_SPREAD = (0.10, 0.15)
 """Standard deviations of both where they are not measured: campaigns lose between 23 % and 36 % of their clicks."""
 _WEAK_PRIOR = (0.3, 0.3)
+_WEAK_SCALE_PRIOR = 5.0
+"""Of a log-scale, around the rate of all cells with half a success more: without a conversion there is no other end."""
 _BASELINE_EXPOSURES = 3
 """A placement's plain rate is its mean over so many exposures."""
 _NUM_DAYPARTS = len(DAYPARTS)
@@ -150,31 +152,33 @@ def _programs(num_placements: int, detailed: bool) -> tuple[Any, Any]:
 
 
 def fit(baselines: Baselines) -> Fit:
-    """Maximum likelihood, with a weak prior on fatigue so that a recovery from no fatigue has an answer."""
+    """Maximum likelihood, with weak priors on fatigue and scales, so that a recovery from no fatigue and a rate without
+    a success have an answer."""
     num = len(baselines.placements)
     predict, jacobian = _programs(num, baselines.detailed)
     trials = np.stack([baselines.impressions, baselines.clicks])
     successes = np.stack([baselines.clicks, baselines.conversions])
-    center = np.array([DEFAULT_RATE, DEFAULT_RECOVERY])
     prior = np.zeros(2 * num + _NUM_SHARED)
+    prior[: 2 * num] = 1.0 / np.square(_WEAK_SCALE_PRIOR)
     prior[-2:] = 1.0 / np.square(_WEAK_PRIOR)
-    free = np.concatenate([np.zeros(2 * num), np.ones(_NUM_DAYPARTS - 1), center])
+    free = np.concatenate([np.zeros(2 * num), np.ones(_NUM_DAYPARTS - 1), [DEFAULT_RATE, DEFAULT_RECOVERY]])
     # Half a success more, so that a placement without one has a logarithm to begin from.
     rates = _rates(predict, free)
     overall = (successes.sum((2, 3)) + 0.5) / (rates * trials).sum((2, 3)).clip(0.5)
     free[: 2 * num] = np.log(overall).ravel()
+    center = free.copy()
     varied = np.ones(len(free), bool)
     varied[2 * num :] = baselines.detailed
 
     def penalized(at: NDArray[np.float64]) -> float:
         return _log_likelihood(_rates(predict, at), successes, trials) - 0.5 * float(
-            (prior[-2:] * np.square(at[-2:] - center)).sum()
+            (prior * np.square(at - center)).sum()
         )
 
     value, information = penalized(free), np.zeros((len(free), len(free)))
     for _ in range(_MAX_STEPS):
         score, information = _score(_rates(predict, free), np.asarray(jacobian(free), np.float64), successes, trials)
-        score[-2:] -= prior[-2:] * (free[-2:] - center)
+        score -= prior * (free - center)
         information += np.diag(prior)
         step = np.zeros(len(free))
         step[varied] = np.linalg.solve(information[np.ix_(varied, varied)], score[varied])

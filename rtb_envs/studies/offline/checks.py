@@ -54,17 +54,8 @@ class Checks:
             if name not in known:
                 self.fail(f"{where}: {shown(name)}", f"is no field; the fields are {', '.join(known)}")
 
-    def number(
-        self,
-        where: str,
-        parent: Mapping[str, Any],
-        field: str,
-        low: float,
-        high: float,
-        *,
-        open_low: bool = False,
-    ) -> float:
-        """The number ``parent[field]`` in [low, high] (above ``low`` when ``open_low``), else an error and NaN."""
+    def number(self, where: str, parent: Mapping[str, Any], field: str, low: float, high: float) -> float:
+        """The number ``parent[field]`` in [low, high], else an error and NaN."""
         name = f"{where}: {field}"
         if field not in parent:
             self.fail(name, "is missing")
@@ -76,8 +67,8 @@ class Checks:
         if value > high:
             self.fail(name, f"must be at most {high:g}, got {shown(value)}")
             return math.nan
-        if value < low or (open_low and value == low):
-            self.fail(name, f"must be {'above' if open_low else 'at least'} {low:g}, got {shown(value)}")
+        if value < low:
+            self.fail(name, f"must be at least {low:g}, got {shown(value)}")
             return math.nan
         return float(value)
 

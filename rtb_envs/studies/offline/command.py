@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rtb_envs.cli import need_extra, refuse
-from rtb_envs.files import write_texts
+from rtb_envs.files import check_writable, write_texts
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -22,7 +22,7 @@ def study(
         Path | None, typer.Argument(help="Forecasts of the creatives, JSON.", metavar="FORECASTS")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the reports and the page.")] = None,
-    budget: Annotated[int, typer.Option(min=1, max=10**12, help="Daily budget, $; a key of the forecasts.")] = 30_000,
+    budget: Annotated[int, typer.Option(min=1, max=10**9, help="Daily budget, $; a key of the forecasts.")] = 30_000,
     baselines: Annotated[
         Path | None, typer.Option(help="Placement baselines, YAML; the example's if left out.")
     ] = None,
@@ -69,23 +69,26 @@ def study(
         errors += invalid.errors
     except (OSError, UnicodeDecodeError) as error:
         errors.append(f"{baselines}: {_reason(error)}")
-    errors += [f"--out {out}: {found} is not a folder" for found in (out, *out.parents) if _is_in_the_way(found)]
+    try:
+        settings = Settings(budget, rounds, days, stop_ratio, stop_probability, seed)
+    except ValueError as error:
+        errors.append(str(error))
+    errors += [f"--out {out}: {found}" for found in _faults_of_folder(out, legacy_names=legacy_names)]
     if errors:
         raise refuse(*errors)
 
     from rtb_envs.studies.offline.page import study_page
-    from rtb_envs.studies.offline.reports import json_reports
+    from rtb_envs.studies.offline.reports import PAGE, json_reports
     from rtb_envs.studies.offline.samples import sample_journeys
     from rtb_envs.studies.offline.summary import summary
 
-    settings = Settings(budget, rounds, days, stop_ratio, stop_probability, seed)
     try:
         result = run_study(items, placements, settings)
     except ValueError as error:
         raise refuse(error) from None
     reports = json_reports(result, legacy_names=legacy_names)
     texts = {name: json.dumps(report, indent=2, allow_nan=False) + "\n" for name, report in reports.items()}
-    texts["offline_study.html"] = study_page(result, example_baselines=baselines is None).html()
+    texts[PAGE] = study_page(result, example_baselines=baselines is None).html()
     try:
         write_texts(out, texts)
     except OSError as error:
@@ -109,11 +112,24 @@ def _write_example(folder: Path) -> None:
     typer.echo(f"now: rtb study {paths[0]} --baselines {paths[2]} --out {folder / 'study'}")
 
 
-def _is_in_the_way(path: Path) -> bool:
+def _faults_of_folder(out: Path, *, legacy_names: bool) -> list[str]:
+    """Why the study's files cannot go into ``out``: it cannot be written, or others would stay that tell of another
+    study under the reports' second names."""
+    from rtb_envs.studies.offline.reports import LEGACY_NAMES, file_names
+
     try:
-        return path.exists() and not path.is_dir()
-    except OSError:
-        return False
+        if in_the_way := [
+            f"{path} is not a folder" for path in (out, *out.parents) if path.exists() and not path.is_dir()
+        ]:
+            return in_the_way
+        for name in file_names(legacy_names=legacy_names):
+            check_writable(out / name)
+        old = [] if legacy_names else [name for name in LEGACY_NAMES.values() if (out / name).exists()]
+    except OSError as error:
+        return [_reason(error)]
+    if old:
+        return [f"holds {', '.join(old)} of another study: --legacy-names replaces them, or choose another folder"]
+    return []
 
 
 def _reason(error: Exception) -> str:

@@ -25,7 +25,8 @@ MAX_FREQUENCY = 8.0
 DEFAULT_FREQUENCY = 3.0
 """Exposures of a user where the forecast has no ``reach``: the same for every creative."""
 _SPREAD_10_TO_90 = 2 * 1.2815515655446004
-_LARGEST_COUNT = 1e12
+_LEAST_AMOUNT, _LARGEST_AMOUNT = 1e-6, 1e12
+"""Of what must be above 0, so that its ratios are numbers: a micro-dollar, or a user in a million days."""
 MAX_BYTES = 100_000_000
 
 
@@ -160,9 +161,8 @@ def _quantiles(checks: Checks, where: str, figures: Mapping[str, Any], figure: s
     # Neither rates nor costs exist without impressions, users or a price.
     positive = figure in ("impressions", "cac", "reach")
     at = f"{where}.{figure}"
-    values = [
-        checks.number(at, parent, name, 0.0, _LARGEST_COUNT, open_low=positive and name != "p10") for name in QUANTILES
-    ]
+    least = {"p10": 0.0, "p50": _LEAST_AMOUNT, "p90": _LEAST_AMOUNT} if positive else dict.fromkeys(QUANTILES, 0.0)
+    values = [checks.number(at, parent, name, least[name], _LARGEST_AMOUNT) for name in QUANTILES]
     for (low_name, low), (high_name, high) in zip(
         zip(QUANTILES[:2], values[:2], strict=True), zip(QUANTILES[1:], values[1:], strict=True), strict=True
     ):

@@ -19,17 +19,17 @@ LEGACY_NAMES = {
     "journey_offline_simulation.json": "recsim_offline_simulation.json",
 }
 """Names that three reports have in the workflow that this study can stand in for."""
+PAGE = "offline_study.html"
+
+
+def file_names(*, legacy_names: bool) -> list[str]:
+    """Everything that a study writes."""
+    return [*_MAKERS, *(LEGACY_NAMES.values() if legacy_names else ()), PAGE]
 
 
 def json_reports(study: Study, *, legacy_names: bool) -> dict[str, dict[str, Any]]:
     """File name -> contents; ``legacy_names`` adds three of them again under their former names."""
-    makers: dict[str, Callable[[Study], dict[str, Any]]] = {
-        "auction_offline_simulation.json": auction_report,
-        "thompson_offline_simulation.json": thompson_report,
-        "journey_offline_simulation.json": journey_report,
-        "comparison_offline_simulation.json": comparison_report,
-    }
-    reports = {name: make(study) for name, make in makers.items()}
+    reports = {name: make(study) for name, make in _MAKERS.items()}
     if legacy_names:
         reports |= {former: reports[name] for name, former in LEGACY_NAMES.items()}
     return reports
@@ -181,3 +181,11 @@ def _interval(points: tuple[float, float, float]) -> dict[str, float]:
 
 def _number(value: float | np.floating[Any]) -> float | None:
     return float(value) if math.isfinite(value) else None
+
+
+_MAKERS: dict[str, Callable[[Study], dict[str, Any]]] = {
+    "auction_offline_simulation.json": auction_report,
+    "thompson_offline_simulation.json": thompson_report,
+    "journey_offline_simulation.json": journey_report,
+    "comparison_offline_simulation.json": comparison_report,
+}

@@ -37,6 +37,9 @@ from rtb_envs.studies.offline.verdict import NUM_DRAWS, SLATE_SIZE, Verdict, com
 Floats = NDArray[np.float64]
 NUM_ROUNDS = 2_000
 MAX_DAYS, MAX_SEED = 365, 2**31 - 1000
+MAX_BUDGET, MAX_SPEND = 10**9, 4 * 10**9
+"""$ a day and $ of all days: at the least cost of an impression, 5e-7 $, there are fewer than 2**53 impressions, so
+that every count of them is exact."""
 _LARGEST_RATE = 0.5
 _TRUTH, _INTERVALS = 31, 32
 
@@ -57,9 +60,12 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        validation.integer("budget", self.budget, 1, 10**12)
+        validation.integer("budget", self.budget, 1, MAX_BUDGET)
         validation.integer("num_rounds", self.num_rounds, 1, MAX_ROUNDS)
         validation.integer("num_days", self.num_days, 1, MAX_DAYS)
+        if self.budget * self.num_days > MAX_SPEND:
+            allowed = f"at most {MAX_SPEND // self.num_days} for num_days {self.num_days}"
+            raise validation.wrong_value("budget", allowed, self.budget)
         validation.number("stop_ratio", self.stop_ratio, 0.01, 1e6)
         validation.number("stop_probability", self.stop_probability, 0, 1)
         validation.integer("seed", self.seed, 0, MAX_SEED)

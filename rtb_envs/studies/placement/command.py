@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rtb_envs.cli import need_extra, refuse
+from rtb_envs.files import check_writable
 
 if TYPE_CHECKING:
     from rtb_envs.studies.placement.scenario import Scenario
@@ -103,10 +104,15 @@ def _read(*files: Path) -> list[Scenario]:
 
 
 def _check_new(out: Path) -> None:
-    if out.exists():
-        raise refuse(f"--out: must not be there yet, got {out}")
-    if not out.absolute().parent.is_dir():
-        raise refuse(f"--out: its folder must be there, got {out}")
+    """Refuse a folder that cannot be made now, before anything is played."""
+    try:
+        if out.exists() or out.is_symlink():
+            raise refuse(f"--out: must not be there yet, got {out}")
+        if not out.absolute().parent.is_dir():
+            raise refuse(f"--out: its folder must be there, got {out}")
+        check_writable(out)
+    except OSError as error:
+        raise refuse(f"--out: must be a folder that can be made, got {out}: {error.strerror}") from None
 
 
 def _print(title: str, header: Any, rows: Any) -> None:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, Valid
 
 from rtb_envs.envs.ad_placement import AdPlacement, make_ad_placement
 from rtb_envs.envs.ad_placement.config import LEAST_AMOUNT, MAX_CPM
+from rtb_envs.model_errors import rule_broken
 from rtb_envs.policies.placement import FixedPlacement, ThresholdPlacement, UtilityPlacement
 from rtb_envs.policies.policy import Policy
 from rtb_envs.validation import shown
@@ -183,8 +184,6 @@ def _line(error: Any, content: dict[str, Any]) -> str:
         place = _inside(place, part)
         if isinstance(part, int) and isinstance(place, dict) and "name" in place:
             where += f" ({shown(place['name'])})"
-    if error["type"] == "missing":
-        return f"{where}: is missing"
     if error["type"] == "union_tag_not_found":
         return f"{where}.rule: is missing; the rules are {', '.join(_RULES)}"
     if error["type"] == "union_tag_invalid":
@@ -192,8 +191,7 @@ def _line(error: Any, content: dict[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         known = (field.alias or name for name, field in section.model_fields.items())
         return f"{where}: is no field; the fields are {', '.join(known)}"
-    rule = error["msg"].removeprefix("Value error, ").replace("Input should", "must").replace("String should", "must")
-    return f"{where}: {rule}, got {shown(error['input'])}"
+    return f"{where}: {rule_broken(error)}"
 
 
 _RULES: dict[Any, type[_Section]] = {"fixed": Fixed, "threshold": Threshold, "utility": Utility}

@@ -121,3 +121,13 @@ def test_cells_in_which_nobody_converts_or_everybody_does_are_fitted_without_an_
     assert np.isfinite(fitted.estimate).all()
     assert np.isfinite(fitted.standard_error).all()
     assert np.isfinite(fitted.draws(10, 0)).all()
+
+
+def test_placements_of_one_click_and_no_conversion_have_estimates_and_errors():
+    shown = np.ones((5, 4, 8))
+    clicks = np.zeros_like(shown)
+    clicks[:, 0, 0] = 1.0
+    fitted = fit(Baselines(tuple("abcde"), np.full(5, 90.0), shown, clicks, np.zeros_like(shown), True, False))
+    assert np.isfinite(fitted.estimate).all()
+    assert np.isfinite(fitted.standard_error).all()
+    assert (fitted.standard_error[5:10] > 1.0).all()

@@ -60,14 +60,16 @@ def test_the_twelve_with_the_highest_p_win_lead(document):
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        (("impressions", "p50"), 0, "impressions: p50 must be above 0, got 0"),
+        (("impressions", "p50"), 0, "impressions: p50 must be at least 1e-06, got 0"),
         (("clicks", "p10"), -3, "clicks: p10 must be at least 0, got -3"),
         (("signups", "p50"), "many", "signups: p50 must be a finite number, got 'many'"),
         (("cac", "p90"), True, "cac: p90 must be a finite number, got True"),
         (("cac", "p90"), 10**400, "cac: p90 must be at most 1e+12, got 1000"),
         (("cac", "p50"), float("nan"), "cac: p50 must be a finite number, got nan"),
+        (("cac", "p50"), 1e-320, "cac: p50 must be at least 1e-06, got 1e-320"),
+        (("impressions", "p90"), 1e-7, "impressions: p90 must be at least 1e-06, got 1e-07"),
         (("cac", "p10"), 1e9, "cac: p10 must not exceed p50"),
-        (("reach", "p50"), 0, "reach: p50 must be above 0"),
+        (("reach", "p50"), 0, "reach: p50 must be at least 1e-06, got 0"),
         (("cac",), 5, "cac must be a mapping"),
     ],
 )
@@ -227,8 +229,8 @@ def test_every_error_of_a_baselines_file_is_reported():
     text = str(refused.value)
     for said in (
         "must give cells for every placement or for none",
-        "'Feed': cpm_dollars must be above 0, got -1",
-        "'Reels': ctr_percent must be above 0",
+        "'Feed': cpm_dollars must be at least 1e-06, got -1",
+        "'Reels': ctr_percent must be at least 0.0001, got 0",
         "'Reels': cvr_percent is missing",
         "'Reels': cpm_dollars is missing",
         "'Reels': 'impresions' is no field; the fields are cpm_dollars, ctr_percent, cvr_percent, impressions",
@@ -250,10 +252,10 @@ def test_every_error_of_a_baselines_file_is_reported():
         assert said in text
 
 
-def test_cells_without_a_click_have_no_conversion_rate():
-    document = {
-        "placements": {"Feed": {"cpm_dollars": 1, "cells": [{**c, "clicks": 0, "conversions": 0} for c in cells()]}}
-    }
+@pytest.mark.parametrize("clicks", [0, 1e-320, 0.03])
+def test_cells_without_a_click_have_no_conversion_rate(clicks):
+    few = [{**cell, "clicks": clicks, "conversions": 0} for cell in cells()]
+    document = {"placements": {"Feed": {"cpm_dollars": 1, "cells": few}}}
     with pytest.raises(InvalidInputError, match="'Feed': cells must have a click in one of them at least"):
         parse_baselines(document, Checks("placements.yaml"))
 

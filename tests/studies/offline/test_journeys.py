@@ -14,7 +14,12 @@ from rtb_envs.studies.offline.journeys import (
     population,
     simulate_slates,
 )
-from rtb_envs.studies.offline.synthetic import between_equals, with_effect, without_effect
+from rtb_envs.studies.offline.synthetic import (
+    between_equals,
+    with_effect,
+    without_effect,
+    without_effect_by_default,
+)
 from rtb_envs.studies.offline.thompson import Arms, Run
 from rtb_envs.studies.offline.verdict import KEEP, SWITCH
 from rtb_envs.users.personas import PERSONAS, fatigue_by_exposure
@@ -93,6 +98,21 @@ def test_where_journeys_matter_the_verdict_switches_to_a_slate_that_is_truly_che
 def test_of_200_studies_without_an_effect_at_most_16_say_switch():
     # At 2.5 % each, more than 16 of 200 is a chance below 1e-4.
     assert sum(without_effect(seed).verdict.switch for seed in range(200)) <= 16
+
+
+def test_default_baselines_change_the_slate_where_nobody_tires_and_the_verdict_keeps_thompson_sampling():
+    for seed in (0, 3):
+        outcome = without_effect_by_default(seed)
+        assert not outcome.verdict.same_slate
+        assert outcome.verdict.decision == KEEP
+        assert outcome.journey_cac > outcome.thompson_cac
+
+
+@pytest.mark.slow
+def test_of_200_studies_without_an_effect_on_default_baselines_many_change_the_slate_and_at_most_16_say_switch():
+    verdicts = [without_effect_by_default(seed).verdict for seed in range(200)]
+    assert sum(not verdict.same_slate for verdict in verdicts) >= 60
+    assert sum(verdict.switch for verdict in verdicts) <= 16
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from rtb_envs.studies.offline.baselines import example_baselines, read_baselines
 from rtb_envs.studies.offline.charts import allocation_chart, cac_chart, slope_chart, win_rate_chart
 from rtb_envs.studies.offline.comparison import METHODS, cheapest_first, ranks_of
 from rtb_envs.studies.offline.example import BY_EXPOSURE, FORECASTS, PLACEMENTS, write_example
-from rtb_envs.studies.offline.forecasts import read_forecasts
+from rtb_envs.studies.offline.forecasts import Quantiles, read_forecasts
 from rtb_envs.studies.offline.journeys import interest_left
 from rtb_envs.studies.offline.page import study_page
 from rtb_envs.studies.offline.samples import sample_journeys
@@ -191,8 +191,8 @@ def test_every_error_of_both_files_is_said_at_once_and_nothing_is_written(exampl
     assert refused.exit_code == cli.REFUSED
     first, second = (item["creative_id"] for item in document["items"][:2])
     lines = refused.stderr.splitlines()
-    assert f"error: f.json: item '{first}': budgets.30000.impressions: p50 must be above 0, got 0" in lines
-    assert any(f"item '{second}': budgets.30000.cac: p90 must be above 0" in line for line in lines)
+    assert f"error: f.json: item '{first}': budgets.30000.impressions: p50 must be at least 1e-06, got 0" in lines
+    assert any(f"item '{second}': budgets.30000.cac: p90 must be at least 1e-06" in line for line in lines)
     assert "error: p.yaml: placement 'Feed': ctr_percent must be at most 100, got 200" in lines
     assert all(line.startswith("error: ") for line in lines)
     assert not out.exists()
@@ -240,6 +240,56 @@ def test_a_folder_below_a_file_is_refused_with_all_other_errors(tmp_path, rtb):
     assert "file is not a folder" in refused.stderr
 
 
+@pytest.fixture
+def no_simulation(monkeypatch):
+    """Whoever simulates fails."""
+    monkeypatch.setattr("rtb_envs.studies.offline.study.run_study", lambda *given: pytest.fail("it simulates"))
+
+
+@pytest.mark.usefixtures("no_simulation")
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("/proc/new", ": "),
+        ("x" * 300, "File name too long"),
+        ("file/out", "file is not a folder"),
+        ("taken", "journey_offline_simulation.json is a folder"),
+        ("dangling", "File exists"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_refused_in_a_line_before_anything_is_simulated(
+    example, tmp_path, rtb, out, said
+):
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "taken" / "journey_offline_simulation.json").mkdir(parents=True)
+    refused = rtb(["study", str(example / FORECASTS), "--out", str(tmp_path / out)])
+    assert refused.exit_code == cli.REFUSED
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("error: --out ")
+    assert said in line
+    assert {path.name for path in tmp_path.rglob("*")} == {
+        "file",
+        "dangling",
+        "taken",
+        "journey_offline_simulation.json",
+    }
+
+
+def test_reports_under_second_names_are_replaced_with_the_others_or_refuse_the_folder(example, tmp_path, rtb):
+    old = tmp_path / "rl_offline_simulation.json"
+    old.write_text("{}", encoding="utf-8")
+    arguments = ["study", str(example / FORECASTS), "--out", str(tmp_path), "--rounds", "50"]
+    refused = rtb(arguments)
+    assert refused.exit_code == cli.REFUSED
+    assert "holds rl_offline_simulation.json of another study: --legacy-names replaces them" in refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [old.name]
+    assert rtb([*arguments, "--legacy-names"]).exit_code == 0
+    assert old.read_text(encoding="utf-8") == (tmp_path / "thompson_offline_simulation.json").read_text(
+        encoding="utf-8"
+    )
+
+
 @pytest.mark.parametrize(
     "option",
     [("--stop-ratio", "nan"), ("--stop-probability", "nan"), ("--budget", "0"), ("--seed", "-1"), ("--days", "0")],
@@ -254,13 +304,42 @@ def test_options_out_of_range_are_refused(example, tmp_path, rtb, option):
 @pytest.mark.parametrize(
     "wrong",
     [
-        *({"budget": 0}, {"budget": 1.5}, {"num_rounds": 0}, {"num_days": 366}, {"stop_ratio": math.inf}),
+        *(
+            {"budget": 0},
+            {"budget": 1.5},
+            {"budget": 10**9 + 1},
+            {"budget": 2 * 10**9 // 3, "num_days": 7},
+            {"num_rounds": 0},
+            {"num_days": 366},
+            {"stop_ratio": math.inf},
+        ),
         *({"stop_probability": math.nan}, {"seed": -1}, {"seed": 2**31}),
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(wrong):
     with pytest.raises((TypeError, ValueError), match=next(iter(wrong))):
         Settings(**wrong)
+
+
+def test_a_budget_times_days_that_could_buy_uncountable_impressions_is_refused_with_all_other_errors(rtb, tmp_path):
+    refused = rtb(
+        ["study", str(tmp_path / "none.json"), "--out", str(tmp_path / "o"), "--budget", "900000000", "--days", "5"]
+    )
+    assert refused.exit_code == cli.REFUSED
+    assert "error: budget must be at most 800000000 for num_days 5, got 900000000" in refused.stderr.splitlines()
+    assert "none.json: No such file" in refused.stderr
+
+
+def test_the_dearest_study_of_the_rarest_clicks_counts_every_impression(example):
+    items = read_forecasts(example / FORECASTS, "30000")
+    none = Quantiles(0.0, 0.0, 0.0)
+    rare = [replace(item, clicks=none, signups=none) for item in items]
+    study = run_study(rare, example_baselines(), Settings(budget=10**9, num_days=4, num_rounds=50))
+    assert study.tested.impressions.sum() > 1e15
+    for arm in reports.thompson_report(study)["ranking"]:
+        assert int(arm["a"]) + int(arm["b"]) == arm["imps"] + 2
+    for report in reports.json_reports(study, legacy_names=False).values():
+        json.dumps(report, allow_nan=False)
 
 
 def test_a_study_in_which_nobody_wins_an_auction_is_refused(example):
