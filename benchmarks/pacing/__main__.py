@@ -5,7 +5,9 @@ Exit codes: 0 done, 1 the folder cannot be used, 2 wrong arguments.
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,9 +18,10 @@ from rich.console import Console
 from agents import registry
 from benchmarks import report
 from benchmarks.pacing import markets, methods, pictures, session, summary, tables
+from benchmarks.pacing.cells import Cell
 from benchmarks.pacing.playing import Sizes
 from rtb_envs import validation
-from rtb_envs.files import write_json
+from rtb_envs.files import write_text
 from training import system
 from training.run import RunError
 
@@ -26,6 +29,8 @@ FAILED, REFUSED = 1, 2
 QUICK = Sizes(seeds=2, episodes=8, tuning_episodes=8)
 QUICK_MARKETS, QUICK_RULES, QUICK_BUDGETS = ["rtbgym"], ["linear", "pid", "random"], (1 / 4, 1 / 16)
 MOST_PROCESSES = 1024
+FILE_COLUMNS = 160
+"""Of tables that go into a file or a pipe."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -44,7 +49,9 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="One small market and three rules, in a minute.")] = False,
 ) -> None:
     """Play every rule and learner in every market at every budget, and say how they compare."""
-    console, log = Console(), Console(stderr=True, highlight=False, markup=False)
+    log = Console(stderr=True, highlight=False, markup=False)
+    # A file has room for the widest table, which a narrow screen cuts.
+    console = Console(width=None if sys.stdout.isatty() else FILE_COLUMNS)
     begun = time.perf_counter()
     try:
         tasks = _tasks(market, rule, learner, iterations, quick)
@@ -69,10 +76,17 @@ def main(
     for grid in tables.grids(found["summary"]):
         console.print(report.screen(grid))
     if write is not None:
-        write_json(write / "benchmark_pacing.json", {**found, "cells": cells})
+        write_text(write / "benchmark_pacing.json", _a_line_each(found, cells))
         drawn = pictures.draw(write / "_static", found["summary"])
         log.print(f"wrote benchmark_pacing.json and {', '.join(drawn)} into {write}")
     log.print(f"{time.perf_counter() - begun:.0f} s")
+
+
+def _a_line_each(found: dict[str, Any], cells: list[Cell]) -> str:
+    """JSON of what was found: a line for each of its entries and for each cell, not one for every number."""
+    heads = [f"{json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in found.items()]
+    rows = ",\n".join(json.dumps(cell, allow_nan=False) for cell in cells)
+    return "{\n" + ",\n".join([*heads, f'"cells": [\n{rows}\n]']) + "\n}\n"
 
 
 def _tasks(

@@ -125,4 +125,5 @@ def figures(played: Played, optimum: Floats, bidder: Any) -> dict[str, list[floa
             played.value.mean(axis=1), cost.mean(axis=1), played.actions.mean(axis=1), target
         ),
     }
-    return {name: np.asarray(values, np.float64).tolist() for name, values in by_seed.items()}
+    # As many digits as float32 has.
+    return {name: [float(f"{value:.7g}") for value in values] for name, values in by_seed.items()}
