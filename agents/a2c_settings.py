@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import jax
 from jax.typing import ArrayLike
 
 from agents.learner_settings import STATIC
 from agents.ppo_settings import PPOSettings
 from rtb_envs import validation
+from rtb_envs.pytrees import pytree
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class A2CSettings(PPOSettings):
     """Advantage actor-critic (Mnih et al., "Asynchronous Methods for Deep Reinforcement Learning", ICML 2016) in its

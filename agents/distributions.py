@@ -20,10 +20,11 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from rtb_envs.action_scale import ActionScale, check_bounds, logarithmic
+from rtb_envs.pytrees import pytree
 from rtb_envs.validation import wrong_type
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Categorical:
     """A distribution over the indices 0 .. count - 1."""
@@ -47,7 +48,7 @@ class Categorical:
         return -jnp.sum(jnp.exp(log_probability) * log_probability, axis=-1)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class DiagonalGaussian:
     """Independent normal distributions, one per dimension."""

@@ -25,6 +25,7 @@ from agents.replay import Replay
 from agents.schedules import annealed, linear
 from rtb_envs import validation
 from rtb_envs.core import Environment, Lanes
+from rtb_envs.pytrees import pytree
 
 
 class Transition(NamedTuple):
@@ -40,7 +41,7 @@ class Transition(NamedTuple):
     next_view: Float[Array, "*batch 1+decays *observation"]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class DQNState:
     """Everything that decides what the next update does."""

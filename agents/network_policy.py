@@ -14,6 +14,7 @@ from agents.distributions import Actions, Distribution
 from agents.memory import Memory
 from agents.networks import Activation, Actor
 from agents.normalization import ObservationNormalizer
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 
 
@@ -44,7 +45,7 @@ class PolicySpec:
         return cast(Distribution, distribution)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class NetworkPolicy:
     """Acts by the most probable latent of its network: deterministic, for ONE environment."""

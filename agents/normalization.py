@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Bool, Float
+
+from rtb_envs.pytrees import pytree
 
 CLIP = 10.0
 """A normalised observation lies within +-CLIP standard deviations."""
@@ -21,7 +22,7 @@ EPSILON = 1e-8
 """Added to variances, so that what never varies is divided by a positive number."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class RunningMoments:
     """Mean and (population) variance of everything seen; before anything is seen, 0 and 1."""
@@ -46,7 +47,7 @@ class RunningMoments:
         return RunningMoments(count, self.mean + share * shift, merged)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class ObservationNormalizer:
     """Turns an observation into features: each entry x and sign(x) log(1 + abs(x)), both standardised and clipped.
@@ -79,7 +80,7 @@ class ObservationNormalizer:
         return jnp.stack([values, logarithm], axis=values.ndim - self.moments.mean.ndim + 1)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class RewardNormalizer:
     """Divides rewards by the running root mean square of the discounted return so far in the episode.

@@ -21,6 +21,7 @@ from agents.normalization import ObservationNormalizer, RewardNormalizer
 from agents.ppo_settings import PPOSettings
 from agents.schedules import annealed
 from rtb_envs.core import Environment, Lanes
+from rtb_envs.pytrees import pytree
 
 
 class Samples(NamedTuple):
@@ -33,7 +34,7 @@ class Samples(NamedTuple):
     target: Float[Array, "*samples"]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class LearnerState:
     """Everything that decides what the next update does."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import jax
 from jax.typing import ArrayLike
 
 from agents.learner_settings import STATIC, LearnerSettings
 from rtb_envs import validation
+from rtb_envs.pytrees import pytree
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class PPOSettings(LearnerSettings):
     """PPO's hyper-parameters over those of every learner; actor and critic are networks apart."""

@@ -10,8 +10,10 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Int
 
+from rtb_envs.pytrees import pytree
 
-@jax.tree_util.register_dataclass
+
+@pytree
 @dataclass(frozen=True)
 class Replay:
     """A ring of transitions: a pytree whose arrays all lead with [size]."""

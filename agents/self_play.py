@@ -21,6 +21,7 @@ from agents.team import Member, Team, TeamParams, TeamState
 from rtb_envs import validation
 from rtb_envs.multi_agent import MultiAgentEnvironment
 from rtb_envs.policies.policy import Policy
+from rtb_envs.pytrees import pytree
 
 RIVALS = 5
 """Purpose of the draws of rivals, apart from the lanes of ``rtb_envs.random`` and the learners' own randomness."""
@@ -45,7 +46,7 @@ class Pool:
         validation.number("share of the pool", self.share, 0, 1)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class PooledTeamState(TeamState):
     """``TeamState``, each learner's earlier policies [size, ...], and the key of the draws of rivals."""

@@ -14,13 +14,14 @@ from jaxtyping import Float
 from agents.distributions import BoxActions, DiscreteActions
 from agents.memory import Memory
 from agents.network_policy import NetworkPolicy
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 
 _LARGEST_LATENT = 16.0
 """Beyond it a sigmoid is 0 or 1 in float32, up to rounding: an action on a bound stands for this latent."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class StochasticNetworkPolicy:
     """``policy`` drawing from its network's distribution, as in training; it takes no mode."""

@@ -23,11 +23,12 @@ from rtb_envs.core import Environment
 from rtb_envs.envs.retargeting.discrete import DiscreteSeat
 from rtb_envs.multi_agent import MultiAgentEnvironment
 from rtb_envs.policies.policy import Policy
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 from rtb_envs.seat import Seat, seat
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class TeamParams:
     """The markets of a team, one for each learner, and who plays the other seats in them."""
@@ -37,7 +38,7 @@ class TeamParams:
     """True: the rules. False: the other learners."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class TeamState:
     """The learners' own states, in the order of the market's agents."""
@@ -46,7 +47,7 @@ class TeamState:
     updates: Int[Array, ""]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Seated:
     """A trained network in a seat of the market: sees the agent's observation, acts in the market's action space."""
@@ -65,7 +66,7 @@ class Seated:
         return action if self.choices is None else self.choices[action], carry
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Rival:
     """Who plays another seat: the rule or the learner, so that one program serves both."""

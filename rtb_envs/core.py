@@ -18,6 +18,7 @@ from jax import Array, lax
 
 from rtb_envs.action_scale import ActionScale
 from rtb_envs.compile import prepare
+from rtb_envs.pytrees import pytree
 from rtb_envs.registry import EnvSpec, find
 from rtb_envs.registry import list_envs as list_envs
 from rtb_envs.registry import register as register
@@ -135,7 +136,7 @@ class Environment(FunctionalCore[ParamsT, StateT, NoiseT]):
         return terminated | truncated
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Lanes(Generic[StateT]):
     """A batch of markets in progress; every array leads with the lane axis [lanes].
@@ -152,7 +153,7 @@ class Lanes(Generic[StateT]):
     over: Array
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Outcome:
     """What one batched step returned; every array leads with the lane axis [lanes], then agents if there are many."""

@@ -9,13 +9,13 @@ from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Int
 
 from rtb_envs import validation
 from rtb_envs.core import FunctionalCore, NoiseT, ParamsT, RenderPanel, StateT, build
+from rtb_envs.pytrees import pytree
 from rtb_envs.registry import find_multi_agent
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class MultiAgentEnvironment(FunctionalCore[ParamsT, StateT, NoiseT]):
         return self.agents.index(validation.choice("agent", agent, self.agents))
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class SeatParams(Generic[ParamsT]):
     """The numbers of a market seen from one seat; environments add properties for what their policies read."""

@@ -24,6 +24,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from rtb_envs import validation
+from rtb_envs.pytrees import pytree
 
 Generator = Literal["counter", "threefry"]
 GENERATORS: tuple[Generator, ...] = ("counter", "threefry")
@@ -77,7 +78,7 @@ def uniform_from_word(word: Array) -> Array:
     return uniform
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Stream:
     """A position in the tree of random numbers: two uint32 words (any equal shape) and the generator's name."""

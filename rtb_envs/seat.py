@@ -18,6 +18,7 @@ from rtb_envs.action_scale import ActionScale
 from rtb_envs.core import Environment, Info
 from rtb_envs.multi_agent import MultiAgentEnvironment, SeatParams
 from rtb_envs.policies.policy import Policy
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 
 RIVALS_SITE = 0x52495641
@@ -40,7 +41,7 @@ class SeatNoise(NamedTuple):
     rivals: Stream
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class SeatState:
     """The market's own state, the step, and the carries of the rivals' policies, one entry for each kind."""

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,7 @@ LOCAL_PACKAGES = {*PACKAGES, "tests"}
 
 # Room of rtb_envs (a module, or a folder with all that is in it) -> the rooms it may import. From the ground up: a
 # room names only rooms above it in this table. The package itself, rtb_envs/__init__.py, is the roof.
-GROUND = {"validation", "tracing", "random", "compile", "files", "action_scale"}
+GROUND = {"pytrees", "validation", "tracing", "random", "compile", "files", "action_scale"}
 SIMULATORS = {"auctions", "users", "policies", "core", "multi_agent", "seat", "envs", *GROUND}
 STUDIES = {
     "rtbgym",
@@ -41,6 +42,7 @@ STUDIES = {
     "model_errors",
 } | SIMULATORS
 ROOMS = {
+    "pytrees": set(),
     "validation": set(),
     "tracing": {"validation"},
     "files": set(),
@@ -49,7 +51,7 @@ ROOMS = {
     "model_errors": {"validation"},
     "action_scale": {"validation"},
     "registry": {"validation"},
-    "random": {"validation"},
+    "random": {"pytrees", "validation"},
     "compile": {"validation"},
     "auctions": GROUND,
     "users": GROUND,
@@ -158,6 +160,17 @@ def test_the_table_of_rooms_only_goes_down():
 def test_every_room_of_rtb_envs_has_a_place_in_the_table():
     rooms = {room_of(module_name(path)) for path in sources("rtb_envs")}
     assert rooms - {"__init__"} <= ROOMS.keys()
+
+
+def test_no_class_is_a_pytree_by_jax_s_own_decorator():
+    # Whose structures do not tell one class from another: rtb_envs.pytrees.
+    used = [
+        path.relative_to(ROOT).as_posix()
+        for package in sorted(LOCAL_PACKAGES)
+        for path in sources(package)
+        if re.search(r"^@.*register_dataclass", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert used == []
 
 
 def test_rooms_of_rtb_envs_import_only_rooms_below_them():

@@ -10,6 +10,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import rtb_envs
+from rtb_envs.pytrees import pytree
 from rtb_envs.rtbgym import CustomizedRTBEnv, LogisticRegression, RTBArguments, RTBEnv
 from rtb_envs.rtbgym.simulator import Simulator
 from rtb_envs.users.response import ConstantResponse
@@ -220,7 +221,7 @@ class TestRewardPredictors:
             LogisticRegression().fit(np.ones((3, 1)), [1, 1, 1])
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class DearPrice:
     """A user's law: ad a costs ``level[a]``, more in later steps."""

@@ -12,6 +12,7 @@ import pytest
 import rtb_envs
 from rtb_envs.adapters.gymnasium import GymEnv
 from rtb_envs.policies.constant import Constant
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 from rtb_envs.seat import RIVALS_SITE, seat
 from tests.toy_crowd import Crowd
@@ -20,7 +21,7 @@ CROWD = Crowd(num_agents=4, horizon=6, edge=8.0)
 PARAMS = CROWD.default_params
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Leaning:
     """Moves by ``pull`` times the steps of its own memory, plus noise of its stream in 1/64."""
@@ -37,7 +38,7 @@ class Leaning:
         return (self.pull * carry + noise)[None], carry + 1
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Still:
     """Stays where it is."""

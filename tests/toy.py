@@ -16,12 +16,13 @@ import numpy as np
 from jax import Array
 
 from rtb_envs.core import Environment, Info, RenderPanel
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 
 _EPISODE, _STEP = 1, 2
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class ToyParams:
     """``longest_episode`` bounds the random length; the walk ends beyond ``edge``."""
@@ -30,7 +31,7 @@ class ToyParams:
     edge: Array
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class ToyState:
     """Step number, the episode's length, position, and an exotic leaf or two to be carried along."""

@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import gymnasium
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from rtb_envs.core import Info, RenderPanel
 from rtb_envs.multi_agent import MultiAgentEnvironment
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 
 _STEP = 2
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class CrowdParams:
     """Steps of an episode; an agent leaves beyond ``edge``."""

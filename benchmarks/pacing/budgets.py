@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -15,6 +14,7 @@ from jaxtyping import Float
 
 from rtb_envs.action_scale import ActionScale
 from rtb_envs.core import Environment, Info
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 
 _BUDGET_SITE = 0x42554447
@@ -23,7 +23,7 @@ WithBudget = Callable[[Any, Array], Any]
 """The market's numbers with another budget; traceable."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class BudgetsParams:
     """The market's numbers, and the budgets that its episodes may have."""
@@ -42,7 +42,7 @@ class BudgetsParams:
         return horizon
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class BudgetsState:
     """The market's own state, and the episode's budget and worth."""
@@ -52,7 +52,7 @@ class BudgetsState:
     worth: Float[Array, ""]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class ResetNoise:
     """The market's draws, and the uniform that chooses the budget."""

@@ -17,7 +17,6 @@ import abc
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -25,6 +24,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
 from rtb_envs.auctions import quantile_tables
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Draw
 
 
@@ -36,7 +36,7 @@ class MarketPrice(Protocol):
         ...
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class TabulatedPrice:
     """Quantiles at the nodes of ``quantile_tables``, linear between them; the same law in every step."""
@@ -64,7 +64,7 @@ class _Law(abc.ABC):
         return self.tabulated().price(draw, ad, t)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class GammaPrice(_Law):
     """Gamma(shape, scale), the law of RTBGym. ``shape`` is clipped to [0.05, 10,000], ``scale`` to be positive."""
@@ -83,7 +83,7 @@ class GammaPrice(_Law):
         return quantile_tables.clip_gamma_shape(shape) * _positive(scale)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class LogNormalPrice(_Law):
     """exp(Normal(log_mean, log_std)); ``log_mean`` is the logarithm of the median price, ``log_std`` >= 0."""
@@ -101,7 +101,7 @@ class LogNormalPrice(_Law):
         return jnp.exp(log_mean + 0.5 * log_std**2)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class RivalsPrice(_Law):
     """The highest of ``num_rivals`` independent log-normal bids: several simulated rivals by one draw.
@@ -129,7 +129,7 @@ class RivalsPrice(_Law):
         return self.tabulated().mean_price()
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class EmpiricalPrice(_Law):
     """Observed prices: sorted quantiles at the probabilities (i + 1/2) / Q, linear between them, constant outside.

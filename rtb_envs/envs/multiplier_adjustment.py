@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -15,12 +14,13 @@ from jaxtyping import Float
 
 from rtb_envs import validation
 from rtb_envs.core import Environment, Info, make
+from rtb_envs.pytrees import pytree
 
 DRLB_ADJUSTMENTS = (-0.08, -0.03, -0.01, 0.0, 0.01, 0.03, 0.08)
 """The action set of DRLB (Wu et al., CIKM 2018, arXiv:1802.08365)."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class AdjustmentParams:
     """The market's numbers, where lambda begins, and what each action adds to it."""
@@ -38,7 +38,7 @@ class AdjustmentParams:
         return horizon
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class AdjustmentState:
     """The market's own state and lambda, the price of a unit of budget that bids are divided by."""

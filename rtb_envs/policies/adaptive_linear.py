@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
@@ -20,6 +19,7 @@ from rtb_envs.policies.pacing import (
     setting,
 )
 from rtb_envs.policies.policy import BiddingEnvironment, BiddingParams, Policy, suited
+from rtb_envs.pytrees import pytree
 
 LARGEST_CHANGE = 5.0
 """Bins that a bid moves in one step at most."""
@@ -27,7 +27,7 @@ QUIET = 0.5
 """A step with less than this share of the mean traffic tells too little to act on."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True, kw_only=True)
 class AdaptiveLinear(PacingRule[Array]):
     """Multiplier = the last one times 1.2**clip(``gain`` * left, -5, 5): the adaptive linear model (ALM) of BAT.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
@@ -21,6 +20,7 @@ from rtb_envs.policies.pacing import (
     step_size_setting,
 )
 from rtb_envs.policies.policy import BiddingEnvironment, BiddingParams, Policy, suited
+from rtb_envs.pytrees import pytree
 
 LARGEST_DUAL = 1e3
 
@@ -40,7 +40,7 @@ def next_dual(
     return jnp.clip(dual - step_size * (jnp.asarray(target_spend) - spend), 0, largest_dual)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True, kw_only=True)
 class AdaptivePacing(PacingRule[Array]):
     """Balseiro & Gur's rule with a step of many auctions as its round; it remembers the dual.

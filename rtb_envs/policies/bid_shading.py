@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
@@ -12,6 +11,7 @@ from jaxtyping import Float
 from rtb_envs.policies.bid_curve import BidCurveEnvironment, FixedCurve, amount, curve_params, knots
 from rtb_envs.policies.market_distribution import MarketDistribution
 from rtb_envs.policies.policy import BidCurveParams
+from rtb_envs.pytrees import pytree
 
 
 def shaded_bid(
@@ -27,7 +27,7 @@ def shaded_bid(
     return jnp.where(jnp.max(gain, axis=-1) > 0, bid[best], 0.0)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class BidShading(FixedCurve):
     """b = argmax (v - b) * F(b) with the empirical F: the non-parametric shading of a first-price auction.

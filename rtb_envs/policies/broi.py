@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
@@ -22,6 +21,7 @@ from rtb_envs.policies.pacing import (
     step_size_setting,
 )
 from rtb_envs.policies.policy import BiddingEnvironment, BiddingParams, Policy, suited
+from rtb_envs.pytrees import pytree
 
 
 class BROIMemory(NamedTuple):
@@ -31,7 +31,7 @@ class BROIMemory(NamedTuple):
     gradients: Float[Array, "2"]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True, kw_only=True)
 class BROI(CostTargetRule[BROIMemory]):
     """Bid multiplier = ``value_multiplier`` / (1 + max(m_budget, m_return)): Lucier et al. (COLT 2024).

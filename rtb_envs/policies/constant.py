@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 from jax import Array
 
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Constant:
     """Takes ``action``, of the environment's action shape, whatever is observed; works in every environment."""

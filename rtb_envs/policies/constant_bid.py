@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
 from rtb_envs.policies.bid_curve import BidCurveEnvironment, FixedCurve, amount, curve_params, knots
 from rtb_envs.policies.policy import BidCurveParams
+from rtb_envs.pytrees import pytree
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class ConstantBid(FixedCurve):
     """b = ``bid``: "Const" of Zhang, Yuan and Wang, arXiv 1407.7073, 2014."""

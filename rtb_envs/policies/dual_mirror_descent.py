@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
@@ -22,6 +21,7 @@ from rtb_envs.policies.pacing import (
     step_size_setting,
 )
 from rtb_envs.policies.policy import BiddingEnvironment, BiddingParams, Policy, suited
+from rtb_envs.pytrees import pytree
 
 SMALLEST_DUAL = 1e-4
 """A dual of 0 could never rise again; this one lowers bids by a ten-thousandth."""
@@ -41,7 +41,7 @@ def next_entropy_dual(
     return jnp.clip(dual * jnp.exp(exponent), SMALLEST_DUAL, largest_dual)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True, kw_only=True)
 class DualMirrorDescent(PacingRule[Array]):
     """Dual mirror descent with the entropy as its reference function; it remembers the dual.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
@@ -16,6 +15,7 @@ from rtb_envs.policies.bid_shading import shaded_bid
 from rtb_envs.policies.market_distribution import MarketDistribution
 from rtb_envs.policies.pacing import PacingView, SpendPlan
 from rtb_envs.policies.policy import BidCurveParams, bid_curve_action
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 
 LARGEST_DUAL = 1e3
@@ -33,7 +33,7 @@ class DualOGDCarry(NamedTuple):
     dual: Float[Array, ""]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class DualOGD:
     """b = argmax r(v, b) - dual * c(b); dual <- (dual - step_size * (target - spend))+: Wang et al., arXiv 2304.13477.

@@ -22,6 +22,7 @@ from rtb_envs import validation
 from rtb_envs.action_scale import ActionScale, check_bounds, logarithmic
 from rtb_envs.policies.policy import Policy
 from rtb_envs.policies.uniform_random import ActingEnvironment
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 
 NO_STREAM = cast(Stream, None)
@@ -37,7 +38,7 @@ class ExploredEnvironment(ActingEnvironment, Protocol):
         """The observations that the rule is given."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class EpsilonGreedy:
     """The rule's action, but with probability ``epsilon`` one drawn evenly from all ``count`` discrete actions.
@@ -75,7 +76,7 @@ class EpsilonGreedy:
         return jnp.log(jnp.where(action == greedy, 1 - self.epsilon, 0) + self.epsilon / self.count)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class SoftmaxExploration:
     """Discrete actions the likelier, the nearer their multiplier is to that of the rule's action.
@@ -123,7 +124,7 @@ class SoftmaxExploration:
         return jax.nn.log_softmax(-(distance**2) / 2)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class GaussianExploration:
     """Noise around each entry of the rule's action, inside [low, high]: a normal law truncated to the action space.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
@@ -12,9 +11,10 @@ from jaxtyping import Float
 from rtb_envs.policies.bid_curve import BidCurveEnvironment, FixedCurve, amount, curve_params, knots
 from rtb_envs.policies.market_distribution import MarketDistribution
 from rtb_envs.policies.policy import BidCurveParams
+from rtb_envs.pytrees import pytree
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class MaxCPC(FixedCurve):
     """b = max eCPC * pCTR: "Mcpc" of Zhang, Yuan and Wang, arXiv 1407.7073, 2014. It knows of no budget.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
@@ -22,6 +21,7 @@ from rtb_envs.policies.pacing import (
     step_size_setting,
 )
 from rtb_envs.policies.policy import BiddingEnvironment, BiddingParams, Policy, suited
+from rtb_envs.pytrees import pytree
 
 SMALLEST_DUAL = 1e-6
 """Of a divisor: a dual of 0 asks for no limit."""
@@ -34,7 +34,7 @@ class MinPacingMemory(NamedTuple):
     cost_dual: Float[Array, ""]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True, kw_only=True)
 class MinPacing(CostTargetRule[MinPacingMemory]):
     """Bid multiplier = ``value_multiplier`` * min(1 / m, (1 + l) / l): min pacing of Balseiro et al. (ICML 2024).

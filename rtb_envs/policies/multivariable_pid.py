@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
@@ -14,6 +13,7 @@ from rtb_envs.policies.cost_target import CostTargetRule, allowed_cost, target_s
 from rtb_envs.policies.pacing import Market, PacingView, Progress, SpendPlan, multiplier_setting, setting
 from rtb_envs.policies.pid import control_signal
 from rtb_envs.policies.policy import BiddingEnvironment, BiddingParams, Policy, suited
+from rtb_envs.pytrees import pytree
 
 LARGEST_DUAL = 1e3
 LARGEST_SIGNAL = 20.0
@@ -42,7 +42,7 @@ def relative_errors(market: Market, seen: Progress, actions: Float[Array, ""]) -
     return jnp.stack([jnp.clip((wanted - seen.spend) / market.mean_spend, -1, 1), cost_error])
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True, kw_only=True)
 class MultivariablePID(CostTargetRule[MultivariablePIDMemory]):
     """Bid multiplier = ``value_multiplier`` * (1 + q) / (p + q): M-PID, Yang et al. (KDD 2019, arXiv 1905.10928).

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
 from rtb_envs.policies.pacing import Market, PacingRule, PacingView, Progress, SpendPlan, multiplier_setting, setting
 from rtb_envs.policies.policy import BiddingEnvironment, BiddingParams, Policy, suited
+from rtb_envs.pytrees import pytree
 
 LARGEST_ERROR_WEIGHT = 0.9
 ERROR_WEIGHT_PER_STEP = 0.2
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True, kw_only=True)
 class Mystique(PacingRule[Array]):
     """Multiplier -= base * (w c(error) + (1 - w) c'(gradient error)): Yahoo's Mystique (WWW 2024) as BAT states it.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
 from rtb_envs.policies.pacing import Market, PacingRule, PacingView, Progress, SpendPlan, multiplier_setting, setting
 from rtb_envs.policies.policy import BiddingEnvironment, BiddingParams, Policy, suited
+from rtb_envs.pytrees import pytree
 
 LARGEST_RATIO = 100.0
 """Spending is taken to be within this factor of what was planned, so that logarithms are finite."""
@@ -32,7 +32,7 @@ class OnlineLPMemory(NamedTuple):
     sum_xy: Float[Array, ""]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True, kw_only=True)
 class OnlineLP(PacingRule[OnlineLPMemory]):
     """The multiplier at which the spend curve of the steps seen spends what is left over the traffic that is left.

@@ -25,6 +25,7 @@ from rtb_envs.policies.bid_curve import (
 )
 from rtb_envs.policies.market_distribution import MarketDistribution
 from rtb_envs.policies.policy import BidCurveParams
+from rtb_envs.pytrees import pytree
 
 WinModel = Literal["reciprocal", "quadratic"]
 HALVINGS = 60
@@ -54,7 +55,7 @@ def fitted_scale(price: ArrayLike, win_model: WinModel) -> float:
     return float(c[((model - share_below) ** 2).mean(axis=1).argmin(), 0])
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class ORTB(FixedCurve):
     """Bids by ``ortb_bid`` on the relative rate, at the dual at which the budget is expected to be spent."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
 from rtb_envs.policies.pacing import Market, PacingRule, PacingView, Progress, SpendPlan, multiplier_setting, setting
 from rtb_envs.policies.policy import BiddingEnvironment, BiddingParams, Policy, suited
+from rtb_envs.pytrees import pytree
 
 LARGEST_ERROR = 1.0
 """The error is cut off here: near the end of an episode any rest of the budget is many times the planned one."""
@@ -30,7 +30,7 @@ class PIDMemory(NamedTuple):
     error_sum: Float[Array, ""]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True, kw_only=True)
 class PID(PacingRule[PIDMemory]):
     """Bid multiplier = base * exp(Kp e + Ki sum(e) + Kd (e - e before)): Zhang et al., WSDM 2016.

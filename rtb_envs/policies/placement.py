@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
 from rtb_envs import validation
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 from rtb_envs.tracing import is_concrete
 
@@ -59,7 +59,7 @@ def _most_slots(env: PlacementEnvironment) -> int:
     return most
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class FixedPlacement:
     """Opens ``slots_per_open`` slots in events 0, n, 2n, ... with n = ``every_n_events``."""
@@ -85,7 +85,7 @@ class FixedPlacement:
         return jnp.where(is_due, self.slots_per_open, 0), carry + 1
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class ThresholdPlacement:
     """Opens ``max_slots`` slots when the expected eCPM, the observation's, exceeds ``threshold_ecpm``, in $ per mille.
@@ -134,7 +134,7 @@ class ThresholdPlacement:
         return jnp.where(is_worth_it, self.max_slots, closed), carry
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class UtilityPlacement:
     """Opens the number of slots k that maximises expected revenue - lambda * annoyance, the fewest of equals.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 
 
@@ -94,7 +94,7 @@ class BiddingEnvironment(Protocol):
         """The market as configured."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Discretized:
     """A rule that chooses a multiplier, acting by the discrete action whose meaning is nearest to it in the logarithm.
@@ -121,7 +121,7 @@ def bid_curve_action(bids: Array, largest_bid: Array, participation_rate: ArrayL
     return jnp.concatenate([rate[None], bids])
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class StraightCurve:
     """A rule that chooses a multiplier, acting by the bid curve through the origin that bids by it in every auction."""

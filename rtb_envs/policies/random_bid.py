@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
 from rtb_envs.policies.bid_curve import BidCurveEnvironment, amount, curve_params, knots
 from rtb_envs.policies.policy import BidCurveParams, bid_curve_action
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class RandomBid:
     """b ~ U(0, ``highest_bid``): "Rand" of Zhang, Yuan and Wang, arXiv 1407.7073, 2014.

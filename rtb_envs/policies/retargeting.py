@@ -12,12 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from rtb_envs import validation
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 from rtb_envs.users.exact import pick
 from rtb_envs.users.lifecycle import Stage
@@ -88,7 +88,7 @@ class StrategyCarry(NamedTuple):
     opportunities: Int[Array, ""]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Strategy:
     """bid = multiplier * .33 * pCTR * pCVR * E[revenue] inside the rule's stages, a tenth of it outside.
@@ -135,7 +135,7 @@ class Strategy:
         return StrategyCarry(carry.params, multiplier, after)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class BidFormula:
     """bid = base + recency coefficient * exp(-idle / 168 h) + slope * p**power, each by the customer's stage.

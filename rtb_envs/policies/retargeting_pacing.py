@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
 from rtb_envs.policies.retargeting import RetargetingParams, Strategy, StrategyCarry, every_stage
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 
 CHANGES_AFTER = 100
@@ -46,7 +46,7 @@ class PacerCarry(NamedTuple):
     opportunities: Int[Array, ""]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Pacer:
     """The bids of ``rule`` times a share of at most 1.

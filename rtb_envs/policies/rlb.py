@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
@@ -16,6 +15,7 @@ from rtb_envs.policies.market_distribution import MarketDistribution
 from rtb_envs.policies.pacing import PacingView
 from rtb_envs.policies.policy import BidCurveParams, bid_curve_action
 from rtb_envs.policies.value_of_budget import highest_acceptable_price, value_of_budget
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 
 RateModel = Literal["mean", "distribution"]
@@ -28,7 +28,7 @@ class RLBCarry(NamedTuple):
     largest_bid: Float[Array, ""]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class RLB:
     """b = max d with rate + V(t, budget - d) >= V(t, budget): Cai et al., WSDM 2017, arXiv 1701.02490.

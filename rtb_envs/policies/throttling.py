@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
@@ -15,6 +14,7 @@ from rtb_envs.policies.bid_curve import BidCurveEnvironment, amount, curve_param
 from rtb_envs.policies.market_distribution import MarketDistribution
 from rtb_envs.policies.pacing import PacingView, SpendPlan
 from rtb_envs.policies.policy import BidCurveParams, bid_curve_action
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 
 SMALLEST_RATE = 1e-4
@@ -29,7 +29,7 @@ class ThrottlingCarry(NamedTuple):
     participation_rate: Float[Array, ""]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Throttling:
     """p <- p * (1 + ``adjustment``) while less than planned has been spent, else p * (1 - ``adjustment``).

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
@@ -21,6 +20,7 @@ from rtb_envs.policies.pacing import (
     setting,
 )
 from rtb_envs.policies.policy import BiddingEnvironment, BiddingParams, Policy, suited
+from rtb_envs.pytrees import pytree
 
 LARGEST_FALL, LARGEST_RISE = 7.0, 4.0
 """Bins that a bid moves in one step at most."""
@@ -37,7 +37,7 @@ class TrafficAwarePIDMemory(NamedTuple):
     error_integral: Float[Array, ""]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True, kw_only=True)
 class TrafficAwarePID(PacingRule[TrafficAwarePIDMemory]):
     """Multiplier = the last one times 1.2**clip(u, -7, 4): TA-PID of BAT (Khirianova et al., WWW 2025).

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-import jax
 import jax.numpy as jnp
 from gymnasium import spaces
 from jax import Array
@@ -14,6 +13,7 @@ from jaxtyping import Float
 
 from rtb_envs import validation
 from rtb_envs.action_scale import ActionScale, check_bounds, logarithmic
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 
 
@@ -32,7 +32,7 @@ class ActingEnvironment(Protocol):
         """The actions that the environment takes."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class UniformRandom:
     """Each entry independent and uniform over [low, high]: itself, its logarithm, or, for "integer", its whole numbers.

@@ -19,10 +19,12 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float32, UInt8
 
+from rtb_envs.pytrees import pytree
+
 DEFAULT_POOL = Path(__file__).with_name("default_context_pool.npz")
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class ContextPool:
     """Contexts of impressions, one an index; drawn uniformly they have the click rate of the log they come from.

@@ -15,6 +15,8 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
+from rtb_envs.pytrees import pytree
+
 NUM_WAVES = 10
 
 
@@ -32,7 +34,7 @@ class Response(Protocol):
         ...
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class LogisticResponse:
     """sigmoid(ad_logit[ad] + user_logit[user]) * time_factor[t], with ``time_factor`` in [0, 1]."""
@@ -80,7 +82,7 @@ class LogisticResponse:
         return OddsResponse(ad_odds, user_odds, self.time_factor)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class OddsResponse:
     """o / (1 + o) * time_factor[t] with odds o = ad_odds[ad] * user_odds[user]: a logistic law without exponentials.
@@ -105,7 +107,7 @@ class OddsResponse:
         return odds / (1 + odds) * self.time_factor[t]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class ConstantResponse:
     """probability[ad] * time_factor[t], the same for every user; both in [0, 1]."""

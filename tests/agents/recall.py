@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import gymnasium
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from rtb_envs.core import Environment, Info
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class RecallState:
     """Step number, the target that is shown at step 0 only, and how well the first action met it."""

@@ -12,12 +12,13 @@ from rtb_envs.auctions.market_prices import EmpiricalPrice, LogNormalPrice
 from rtb_envs.compile import jit
 from rtb_envs.envs.ad_auction import PRESETS, expected_episode, make_ad_auction
 from rtb_envs.envs.ad_auction.params import true_rates
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import EVALUATE, lane_keys
 from rtb_envs.users.response import ConstantResponse
 from tests.envs.playing import compiled, play
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class FlatPrice:
     """Every auction costs the same, more in later steps."""
@@ -32,7 +33,7 @@ class FlatPrice:
         return cls(jnp.float32(instance.ad_features.shape[0]))
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class GreedyDraw:
     """A price law that draws far more numbers than the default one, and then charges 20."""

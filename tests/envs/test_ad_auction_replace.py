@@ -10,6 +10,7 @@ import pytest
 from rtb_envs.auctions.market_prices import EmpiricalPrice, GammaPrice, LogNormalPrice
 from rtb_envs.compile import jit
 from rtb_envs.envs.ad_auction import AdAuction, MarketShift, make_ad_auction
+from rtb_envs.pytrees import pytree
 from rtb_envs.users.response import ConstantResponse
 
 SMALL = {"horizon": 3, "n_ads": 4, "n_users": 5, "search_volume_mean": 20.0, "search_volume_std": 2.0}
@@ -21,7 +22,7 @@ def env():
     return make_ad_auction(**SMALL)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Misshapen:
     """A law that answers with one number, whatever it is asked."""
@@ -35,7 +36,7 @@ class Misshapen:
         return self.level
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Level:
     """A law of one number that knows no table; ``step`` is added in every step."""

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -14,12 +13,13 @@ from rtb_envs.off_policy.target import NUM_DRAWS, follow
 from rtb_envs.policies.constant import Constant
 from rtb_envs.policies.exploration import EpsilonGreedy, GaussianExploration
 from rtb_envs.policies.uniform_random import UniformRandom
+from rtb_envs.pytrees import pytree
 from tests.toy import Toy
 
 TOY, BOX = Toy(discrete=True), Toy()
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class TurningBack:
     """Goes left until it has been left of the origin, and right ever after."""

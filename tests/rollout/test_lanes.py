@@ -12,6 +12,7 @@ from rtb_envs.envs.ad_auction import AdAuction
 from rtb_envs.policies.constant import Constant
 from rtb_envs.policies.linear import Linear
 from rtb_envs.policies.pid import PID
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import EVALUATE, TRAIN, TUNE, Stream, lane_keys
 from rtb_envs.rollouts import rollout, run_lanes
 from rtb_envs.rollouts.chunk import POLICY_SITE
@@ -23,7 +24,7 @@ STEPS = 20
 MARKET = {"horizon": 4, "search_volume_mean": 30, "search_volume_std": 3, "initial_budget": 300}
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Alternating:
     """Random actions to the right in the even steps of an episode and to the left in the odd ones.

@@ -13,6 +13,7 @@ from jax import Array
 
 from agents.learner_settings import LearnerSettings
 from rtb_envs.core import Environment, Lanes, autoreset_batch, reset_where, start_batch
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import TRAIN, Stream, lane_keys
 from training.curriculum import Curriculum, Stage
 
@@ -20,7 +21,7 @@ HORIZON = 3
 TARGETS = (0.5, 0.8)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class GuessingParams:
     """``target``: the action that is worth most, 1 a step."""
@@ -29,7 +30,7 @@ class GuessingParams:
     horizon: Array
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class GuessingState:
     t: Array
@@ -37,7 +38,7 @@ class GuessingState:
     """The target when the episode began."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Best:
     optimum: Array
@@ -87,7 +88,7 @@ def guessing_params(target: float) -> GuessingParams:
     return GuessingParams(jnp.float32(target), jnp.int32(HORIZON))
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Guess:
     """The same action in every step."""
@@ -101,7 +102,7 @@ class Guess:
         return self.action[None], carry
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class ClimberState:
     """``weights``: the guess, first, among numbers that make the state large enough to be cut in half by a kill."""

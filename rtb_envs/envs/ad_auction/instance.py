@@ -16,13 +16,14 @@ from jaxtyping import Float
 
 from rtb_envs.auctions.market_prices import GammaPrice
 from rtb_envs.compile import jit
+from rtb_envs.pytrees import pytree
 from rtb_envs.users.response import LogisticResponse, sample_time_factor
 
 WavePhase = Literal["rtbgym", "spread"]
 _CLICK_WAVES, _CONVERSION_WAVES = (5, 20), (10, 15)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Instance:
     """Drawn once and fixed over episodes; a pytree, so a batch of random markets is ``vmap`` over keys."""

@@ -53,7 +53,7 @@ def check_shapes(name: str, law: Any, method: str, size: MarketSize) -> None:
             f"got {law!r}"
         )
     if jax.tree_util.treedef_is_leaf(jax.tree.structure(law)):
-        raise TypeError(f"{name} must be a pytree (decorate it with jax.tree_util.register_dataclass), got {law!r}")
+        raise TypeError(f"{name} must be a pytree (decorate it with rtb_envs.pytrees.pytree), got {law!r}")
     for field, shape in law.expected_shapes(*size).items() if hasattr(law, "expected_shapes") else ():
         if jnp.shape(getattr(law, field)) != shape:
             raise ValueError(f"{name}.{field} must have shape {shape}, got shape {jnp.shape(getattr(law, field))}")

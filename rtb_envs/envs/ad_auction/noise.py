@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
 from rtb_envs.envs.ad_auction.params import Params
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 from rtb_envs.users.traffic import search_volume
 
@@ -65,7 +65,7 @@ class Noise(Protocol):
         """RTBGym's noise at the start of the next episode."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Drawn:
     """Draws computed from a stream; two words to carry, whatever is asked for."""
@@ -111,7 +111,7 @@ def _identity(uniform: Array, count: int, cumulative: Array | None, t: Array) ->
     return jnp.minimum(found, count - 1).astype(jnp.int32)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Recorded:
     """Draws given as arrays [auctions] of any dtype, as when a recorded step is replayed.

@@ -16,11 +16,12 @@ from rtb_envs.compile import jit
 from rtb_envs.envs.ad_auction.config import MAX_BID
 from rtb_envs.envs.ad_auction.fitting import check_together, fitted, size_of
 from rtb_envs.envs.ad_auction.laws import LawRanges, check_ranges, law_ranges, tabulated
+from rtb_envs.pytrees import pytree
 from rtb_envs.tracing import is_concrete
 from rtb_envs.users.response import Response
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class MarketShift:
     """How the price level moves over an episode, unseen by the bidder; see ``price_level``."""
@@ -42,7 +43,7 @@ class MarketShift:
         return trend * jnp.where(shocked, self.shock_factor, 1)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Derived:
     """Numbers that follow from the others; made by ``derive``, never set by hand."""
@@ -58,7 +59,7 @@ class Derived:
     user_cumulative: Float[Array, "steps users"] | None
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Params:
     """Every number of the market; arrays over time have the static length ``max_horizon`` ("steps").

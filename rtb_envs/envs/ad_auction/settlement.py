@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 
 from rtb_envs.auctions.budgets import skip_what_does_not_fit
 from rtb_envs.envs.ad_auction.config import MAX_AUCTIONS, BudgetRule
+from rtb_envs.pytrees import pytree
 
 GROUP = 16
 """Auctions summed together before the budget looks at them; a divisor of every block's width."""
@@ -41,7 +42,7 @@ class AuctionResult(NamedTuple):
     conversion_rate: Float[Array, "*auctions"]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class StepTotals:
     """Sums over auctions: all of them (search volume, bids), or those that the budget paid for (the rest)."""

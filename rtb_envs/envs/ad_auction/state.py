@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
 from jax import Array
 from jaxtyping import Float, Int
 
 from rtb_envs.envs.ad_auction.settlement import StepTotals
+from rtb_envs.pytrees import pytree
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class State:
     """One market in progress. Counts and money are int32, hence exact."""
@@ -32,7 +32,7 @@ class State:
     multiplier: Float[Array, ""]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Offer:
     """What is known of some auctions before any bid; every field has the shape of their index."""
@@ -46,7 +46,7 @@ class Offer:
     """Bid at multiplier 1, before it is floored."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Hindsight:
     """What a bidder who knows the episode's draws could expect to earn, in conversions (or clicks)."""

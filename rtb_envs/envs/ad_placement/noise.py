@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 from rtb_envs.users.exact import once_word
 
@@ -46,7 +46,7 @@ class Noise(Protocol):
         """A uniform for the disturbance of each click rate, [slots][advertisers]."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Drawn:
     """Draws computed from a stream."""
@@ -83,7 +83,7 @@ def _kept(stream: Stream) -> Stream:
     return replace(stream, word0=once_word(stream.word0), word1=once_word(stream.word1))
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Recorded:
     """Draws given as arrays, as in a test or a replay."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
@@ -13,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from rtb_envs.envs.ad_placement.config import LEAST_AMOUNT, MAX_CPM, MAX_HORIZON
 from rtb_envs.envs.ad_placement.fixed_point import PRESSURE_BITS, probability
 from rtb_envs.envs.replacing import SHARE, Range, fitted, known_fields
+from rtb_envs.pytrees import pytree
 
 NO_BUDGET = 2**31 - 1
 """Stands for an advertiser's budget without limit."""
@@ -45,7 +45,7 @@ RANGES = {
 """What the market's numbers may be."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Derived:
     """What follows from the other numbers; made by ``derive``."""
@@ -72,7 +72,7 @@ class Derived:
     """The pressure that an observation of 1 stands for."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Params:
     """Every number of the market. Money in $, prices in $ per mille. Change numbers through ``replace``."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
+from rtb_envs.pytrees import pytree
 
-@jax.tree_util.register_dataclass
+
+@pytree
 @dataclass(frozen=True)
 class Counts:
     """What events brought; whole numbers."""
@@ -31,7 +32,7 @@ class Counts:
         return cls(nothing, nothing, nothing, nothing, nothing, nothing)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class State:
     """The site before an event. ``user_factor`` and ``remaining_budget`` are hidden from the agent."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
 from rtb_envs.envs.auto_bidding.params import Params
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream, uniform_from_word
 
 # Purposes of the episode's stream, and of a tick's.
@@ -51,7 +51,7 @@ class Noise(Protocol):
         """The draws of the opportunities ``index`` of the noise's own tick."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Drawn:
     """Draws computed from the episode's stream and that of the tick."""
@@ -132,7 +132,7 @@ def _level(uniform: Array, spread: Array) -> Array:
     return 1 + spread * (2 * uniform - 1)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Recorded:
     """Draws given as arrays, as when a recorded tick is replayed.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -15,6 +14,7 @@ from rtb_envs import validation
 from rtb_envs.envs.auto_bidding.config import MAX_AGENTS, MAX_BID, MAX_OPPORTUNITIES, MAX_TOTAL_BUDGET, UNITS
 from rtb_envs.envs.replacing import LARGE, SHARE, Range, fitted, fitted_part, known_fields, ordered
 from rtb_envs.multi_agent import SeatParams
+from rtb_envs.pytrees import pytree
 from rtb_envs.tracing import is_concrete
 
 LARGEST_TARGET = 1e6
@@ -49,7 +49,7 @@ VALUE_RANGES = {
 """What those of the law of values may be."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class ValueLaw:
     """How values differ between categories, bidders, ticks and opportunities; see ``noise.Drawn``."""
@@ -74,7 +74,7 @@ class ValueLaw:
     """and this standard deviation."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Params:
     """Every number of the market; arrays over time have the static length ``max_horizon`` ("ticks").
@@ -145,7 +145,7 @@ def _check_together(params: Params) -> None:
     ordered(params, "multiplier_low", "multiplier_high")
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class BidderParams(SeatParams[Params]):
     """The market's numbers as one bidder's policy reads them (``policies.policy.BiddingParams``), in currency."""

@@ -16,6 +16,7 @@ from jax import Array, lax
 from jaxtyping import Bool, Float, Int
 
 from rtb_envs.envs.auto_bidding.config import GROUP, MAX_WINDOW
+from rtb_envs.pytrees import pytree
 
 _COUNT_BITS = 10
 _LOW_BITS = 16
@@ -37,7 +38,7 @@ class Window(NamedTuple):
     """What had to be bid for the last slot."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class TickTotals:
     """Sums over a tick's opportunities, for each bidder."""

@@ -11,6 +11,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from rtb_envs.envs.auto_bidding.noise import Tick
+from rtb_envs.pytrees import pytree
 
 RECENT = 3
 """Ticks that the recent means are taken over."""
@@ -29,7 +30,7 @@ class TickMeans(NamedTuple):
     win: Float[Array, "agents"]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class History:
     """What the past ticks were like."""
@@ -68,7 +69,7 @@ def _latest_first(recent: Array, latest: Array) -> Array:
     return jnp.concatenate([latest[None], recent[:-1]])
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class State:
     """One market in progress. Counts and money are int32, hence exact; money is in units (``config.UNITS``)."""

@@ -15,10 +15,11 @@ from rtb_envs.envs.contextual_auction.catalogue import Catalogue
 from rtb_envs.envs.contextual_auction.learning import Log
 from rtb_envs.envs.contextual_auction.logistic import fit_logistic, laplace_precision
 from rtb_envs.envs.contextual_auction.offers import Offers, estimated_offers, oracle_offers
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Draw
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Oracle:
     """Knows the whole context and every click-through rate."""
@@ -44,7 +45,7 @@ class Posterior(NamedTuple):
     precision: Float[Array, "ads observed"]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class BayesianLogistic:
     """Learns each ad's click-through rate from its impressions.

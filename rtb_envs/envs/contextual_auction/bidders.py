@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from rtb_envs import validation
 from rtb_envs.envs.contextual_auction.learning import Log, Shading
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Draw
 
 EXPLORATION = 0.05
@@ -44,7 +45,7 @@ def check_exploration(value: object) -> None:
         validation.number("exploration", value, 0, 1, open_low=True)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class FixedShading:
     """Bids ``factor`` in [0, 1] of the estimated value."""
@@ -67,7 +68,7 @@ class FixedShading:
         return memory
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Truthful(FixedShading):
     """Bids the estimated value: the best that can be done under second price (Vickrey 1961)."""
@@ -75,7 +76,7 @@ class Truthful(FixedShading):
     factor: float | Array = 1.0
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class EmpiricallyShaded:
     """Tries factors around one, and moves that one to where the surplus was surely best.

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from rtb_envs.compile import jit
 from rtb_envs.envs.contextual_auction.config import Config
 from rtb_envs.envs.contextual_auction.money import MAX_AMOUNT, MICROS, to_micros
+from rtb_envs.pytrees import pytree
 
 GRID, INTERCEPT_GRID = 2.0**-8, 2.0**-16
 """Contexts and embeddings are multiples of the first, intercepts of the second: float32 then holds every logit exactly,
@@ -26,7 +27,7 @@ LOG_VALUE_MEAN, LOG_VALUE_STD = 0.1, 0.2
 HIGHEST_INTERCEPT, INTERCEPT_WIDTH = -3.0, 1.0
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Catalogue:
     """Every bidder's ads; a pytree, so a batch of random catalogues is ``vmap`` over keys."""

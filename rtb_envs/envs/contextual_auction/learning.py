@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-import jax
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from rtb_envs.envs.contextual_auction.catalogue import Catalogue
 from rtb_envs.envs.contextual_auction.offers import Offers
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Draw
 
 
@@ -23,7 +23,7 @@ class Shading(NamedTuple):
     """Logarithm of the density that ``proposed`` was drawn with; 0 where nothing was drawn."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Log:
     """The rounds of an iteration, and what one bidder knows of them afterwards. Money is in currency."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
@@ -16,6 +15,7 @@ from rtb_envs.envs.contextual_auction.money import ExactSum, sum_rounds
 from rtb_envs.envs.contextual_auction.offers import Offers
 from rtb_envs.envs.contextual_auction.rounds import Rounds
 from rtb_envs.envs.contextual_auction.settlement import Results
+from rtb_envs.pytrees import pytree
 
 SQUARED_ERROR_UNIT, RATIO_UNIT, SHADING_UNIT = 2.0**-29, 2.0**-16, 2.0**-20
 MAX_RATIO, MAX_SHADING = 2.0**13, 2.0**9
@@ -32,7 +32,7 @@ MONEY = (
 )
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Totals:
     """Each bidder's sums over rounds."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float, Int
+
+from rtb_envs.pytrees import pytree
 
 MICROS = 1_000_000
 MAX_AMOUNT = 1000.0
@@ -32,7 +33,7 @@ def to_micros(amount: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
     return jnp.round(jnp.clip(amount, -MAX_AMOUNT, MAX_AMOUNT) * MICROS)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class ExactSum:
     """A sum of whole numbers: high * 2**15 + low with 0 <= low < 2**15. Exact up to 7 * 10**13 in absolute value."""

@@ -15,10 +15,11 @@ from jax import Array, lax
 from jaxtyping import Float, Int
 
 from rtb_envs.envs.contextual_auction.catalogue import Catalogue
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Draw, normal_from_uniform, uniform_from_word
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Offers:
     """Every bidder's best ad for each of some rounds, as it believes; no bid yet."""

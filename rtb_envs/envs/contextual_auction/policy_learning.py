@@ -24,6 +24,7 @@ from rtb_envs.envs.contextual_auction.bidders import (
 )
 from rtb_envs.envs.contextual_auction.learning import Log, Shading
 from rtb_envs.envs.contextual_auction.value_learning import fit_win_rate, win_features
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Draw
 
 LEAST_STD = 0.01
@@ -46,7 +47,7 @@ class ShadingPolicy(NamedTuple):
         return self.mean @ x, jax.nn.softplus(self.std @ x) + LEAST_STD
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class PolicyLearning:
     """Learns a policy by importance sampling of the surplus that each factor brought.
@@ -83,7 +84,7 @@ class PolicyLearning:
         return _ascended(objective, memory)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class DoublyRobust(PolicyLearning):
     """Learns a policy from a model of the win rate, corrected by importance sampling of the model's errors.

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
 from rtb_envs.envs.contextual_auction.environment import OBSERVATION_KEYS
 from rtb_envs.envs.contextual_auction.learning import Bidder
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 
 _ESTIMATED_CTR, _VALUE = (OBSERVATION_KEYS.index(key) for key in ("estimated_ctr", "value"))
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class ShadingRule:
     """Shades as ``bidder`` does with ``memory``, what it has learnt; it learns nothing more."""

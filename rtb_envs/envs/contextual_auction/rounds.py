@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Bool, Float, Int
 
 from rtb_envs.envs.contextual_auction.catalogue import GRID, on_grid
 from rtb_envs.envs.contextual_auction.config import Config
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Draw, Stream
 
 # Purposes of the stream.
 _CONTEXT, _PARTICIPANTS, _CLICK = 1, 2, 3
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Rounds:
     """The draws of some rounds, whatever is bid in them."""

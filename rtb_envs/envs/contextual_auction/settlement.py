@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Bool, Float, Int
@@ -14,9 +13,10 @@ from rtb_envs.envs.contextual_auction.config import ContextualPricing
 from rtb_envs.envs.contextual_auction.money import to_micros
 from rtb_envs.envs.contextual_auction.offers import Offers
 from rtb_envs.envs.contextual_auction.rounds import Rounds
+from rtb_envs.pytrees import pytree
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Results:
     """What rounds brought to every bidder; amounts are whole micros of currency."""

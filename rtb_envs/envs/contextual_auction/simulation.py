@@ -25,6 +25,7 @@ from rtb_envs.envs.contextual_auction.money import MAX_AMOUNT, MICROS
 from rtb_envs.envs.contextual_auction.offers import Offers
 from rtb_envs.envs.contextual_auction.rounds import draw_rounds
 from rtb_envs.envs.contextual_auction.settlement import Results, settle
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Generator, Stream
 
 BLOCK = 4096
@@ -33,7 +34,7 @@ MAX_ROUNDS_PER_ITERATION = 2**20
 _CATALOGUE, _ITERATIONS, _SHADING, _ADS = 1, 2, 3, 4
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Advertisers:
     """``copies`` bidders of one kind, each with ads of its own, who learn each by itself."""

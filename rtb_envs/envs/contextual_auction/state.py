@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
@@ -16,6 +15,7 @@ from rtb_envs.envs.contextual_auction.money import MAX_AMOUNT, MICROS
 from rtb_envs.envs.contextual_auction.offers import Offers
 from rtb_envs.envs.contextual_auction.rounds import Rounds
 from rtb_envs.envs.replacing import LARGE, Range, fitted, fitted_part, known_fields
+from rtb_envs.pytrees import pytree
 from rtb_envs.tracing import checked
 
 MAX_SHADING = 100.0
@@ -24,7 +24,7 @@ RANGES = {"horizon": Range(1, MAX_HORIZON), "shading_high": Range(0, MAX_SHADING
 CATALOGUE_RANGES = {"embedding": Range(-LARGE, LARGE), "value": Range(1 / MICROS, MAX_AMOUNT)}
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Params:
     """Every number of the market."""
@@ -64,7 +64,7 @@ class Params:
         return on_grid(given, GRID)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Outcome:
     """Means over the rounds in which a bidder took part, of the last step that had any."""
@@ -76,7 +76,7 @@ class Outcome:
     """Share of the estimated value that was bid."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class State:
     """One market in progress: the rounds that come next, and what the last ones brought."""

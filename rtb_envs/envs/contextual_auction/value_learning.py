@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from rtb_envs.envs.contextual_auction.bidders import EXPLORATION, check_exploration, check_shading, explored
 from rtb_envs.envs.contextual_auction.learning import Log, Shading
 from rtb_envs.envs.contextual_auction.logistic import fit_logistic
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Draw
 
 LOWEST_SHADING = 0.1
@@ -71,7 +72,7 @@ class ValueMemory(NamedTuple):
     win_rate: Float[Array, "4"]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class ValueLearning:
     """Learns P(win | estimated CTR, value, factor), and bids the factor with the best expected surplus (first price).

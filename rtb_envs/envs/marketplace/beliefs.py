@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Int
@@ -14,12 +13,13 @@ from rtb_envs.envs.marketplace.money import WHOLE
 from rtb_envs.envs.marketplace.packages import Packages
 from rtb_envs.envs.marketplace.params import Params
 from rtb_envs.envs.marketplace.trade import DELIVERED, Trades
+from rtb_envs.pytrees import pytree
 
 FLOOR_FACTS = 5
 """Of a buyer's 12 facts the first five are what it knows of floors; seller j's is fact j modulo 5."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Beliefs:
     """Of each buyer about each seller."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import gymnasium
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -24,13 +23,14 @@ from rtb_envs.envs.marketplace.schedule import HOURS
 from rtb_envs.envs.marketplace.state import Accounts, opening
 from rtb_envs.envs.marketplace.trade import DELIVERED, NOT_OFFERED, Trades, trade
 from rtb_envs.multi_agent import MultiAgentEnvironment
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 
 MIN_MULTIPLIER = 0.5
 OWN_KEYS = ("budget_left", "goal_gap", "hour", "day")
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Noise:
     """The draws of an hour, and of the day's losses of memory; of a reset the campaigns' channels only."""
@@ -41,7 +41,7 @@ class Noise:
     channels: Int[Array, "campaigns"] | None
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class State:
     """One market in progress."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
@@ -12,6 +11,7 @@ from jaxtyping import Float, Int
 from rtb_envs.envs.marketplace.config import CHANNELS, CLAIM_KINDS, FACTS, Config
 from rtb_envs.envs.marketplace.money import WHOLE, share_of
 from rtb_envs.envs.marketplace.params import Params
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream, uniform_from_word
 
 PACKAGE_SITE, PRICE_SITE, BID_SITE, CLAIM_SITE, OUTCOME_SITE = range(1, 6)
@@ -24,7 +24,7 @@ history is wholly false."""
 OVERPAY_LOW, OVERPAY_HIGH = 1_000, 3_000
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Packages:
     """Impression packages with all draws that trading them needs; leading axes are the same everywhere.

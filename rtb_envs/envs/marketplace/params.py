@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
@@ -13,6 +12,7 @@ from jaxtyping import Float, Int
 from rtb_envs.envs.marketplace.config import EXCHANGE, LEDGER
 from rtb_envs.envs.marketplace.money import CENTS, MAX_IMPRESSIONS, MILLS, WHOLE
 from rtb_envs.envs.replacing import SHARE, Range, fitted, known_fields, ordered
+from rtb_envs.pytrees import pytree
 
 MAX_CPM = 60.0
 MAX_SHARE = 1.25
@@ -45,7 +45,7 @@ RANGES = {
 """What the market's numbers may be, in its whole units; the horizon may be what restart rates are there for."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Params:
     """Every number of the market. Shares are int32 ten-thousandths, prices int32 mills per 1000 impressions."""

@@ -21,10 +21,11 @@ from rtb_envs.envs.marketplace.params import Params
 from rtb_envs.envs.marketplace.settlement import STANDS
 from rtb_envs.envs.marketplace.state import Accounts, opening
 from rtb_envs.envs.marketplace.trade import DELIVERED, Trades, trade
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class History:
     """A run day by day; every array leads with [days], those of packages and trades with [days, packages]."""
@@ -41,7 +42,7 @@ class History:
     restarted: Bool[Array, "days buyers"]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Days:
     """Sums over each day; arrays [days], for runs by the thousand. Money in cents."""

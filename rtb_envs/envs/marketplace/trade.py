@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Int
@@ -16,11 +15,12 @@ from rtb_envs.envs.marketplace.packages import Packages
 from rtb_envs.envs.marketplace.params import Params
 from rtb_envs.envs.marketplace.settlement import AGREED, TRUE, Settlement, charged, settle
 from rtb_envs.envs.marketplace.state import Accounts
+from rtb_envs.pytrees import pytree
 
 NOT_OFFERED, UNSOLD, DELIVERED, FAILED = range(4)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Trades:
     """What became of packages; amounts in cents, prices in mills per 1000 impressions."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float, Int
 
+from rtb_envs.pytrees import pytree
 from rtb_envs.random import Stream, normal_from_uniform, uniform_from_word
 from rtb_envs.users.exact import after, once
 
@@ -72,7 +72,7 @@ class Noise(Protocol):
         """Those of the noise's own step."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Drawn:
     """Draws computed from the episode's stream and that of the step."""
@@ -112,7 +112,7 @@ def _index(word: Array, size: int) -> Int[Array, "*batch"]:
     return jnp.minimum(below, size - 1)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Recorded:
     """Given draws: those of one step and the customers who come after it."""

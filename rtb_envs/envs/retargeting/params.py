@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -22,6 +21,7 @@ from rtb_envs.envs.retargeting.config import (
     UNITS,
 )
 from rtb_envs.multi_agent import SeatParams
+from rtb_envs.pytrees import pytree
 from rtb_envs.tracing import is_concrete
 from rtb_envs.users.traffic import HOUR_WEIGHTS
 
@@ -75,7 +75,7 @@ _LISTS = ("context_ctr", "conversion_quantiles")
 """Equally likely values, as many as one likes."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class ResponseParams:
     """How customers respond; arrays over the six stages in the order of ``users.lifecycle.Stage``."""
@@ -118,7 +118,7 @@ class ResponseParams:
     """After each opportunity; a fresh customer takes the place."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Params:
     """Every number of the market. Budgets and prices count money units (see ``config.UNITS``)."""
@@ -250,7 +250,7 @@ def episode_hours(horizon: Int[Array, ""], step_hours: Float[Array, "24"]) -> Fl
     return hours
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class AdvertiserParams(SeatParams[Params]):
     """The market's numbers as the policy of one advertiser reads them (``policies.retargeting.RetargetingParams``)."""

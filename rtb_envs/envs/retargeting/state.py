@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import jax
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from rtb_envs.envs.retargeting.noise import Arrivals
+from rtb_envs.pytrees import pytree
 
 
 class AgentTotals(NamedTuple):
@@ -77,7 +77,7 @@ class Window(NamedTuple):
     revenue: Array
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class State:
     """One market in progress. Counts and money are int32, hence exact."""
