@@ -259,7 +259,12 @@ def test_every_learner_is_trained_once_and_judged_at_every_budget(market):
     learners = registry.learners()
     found = cells.run_market(market, SHARES, [methods.LINEAR], learners, SIZES, 1)
     assert [list(cell["methods"]) for cell in found] == [["linear", *learners]] * 2
-    assert all(cell["methods"][name]["share_of_optimum"][0] > 0 for cell in found for name in learners)
+    for cell in found:
+        shares = np.array([cell["methods"][name]["share_of_optimum"] for name in learners])
+        assert np.isfinite(shares).all()
+        # One that has hardly begun to learn may buy nothing; that none does is a fault.
+        assert (shares >= 0).all()
+        assert (shares.max(axis=0) > 0).all()
 
 
 @pytest.mark.parametrize(
