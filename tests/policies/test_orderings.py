@@ -69,3 +69,17 @@ def test_bids_that_look_at_what_is_left_beat_the_best_linear_bids_in_an_episode_
     gain = of_rlb - of_linear
     # Also by 3 standard errors, of 10 that the gain is.
     assert gain.mean() > 3 * gain.std() / episodes**0.5
+
+
+@pytest.mark.slow
+def test_ta_pid_brings_more_than_m_pid_where_nobody_has_tuned_them():
+    # At their defaults, from the multiplier 1, which is several times what this budget can pay.
+    env = rtb_envs.make("AdAuctionBidCurve-v0", preset="ipinyou_1458", search_volume_mean=700.0, search_volume_std=70.0)
+    params = with_a_sixteenth(env)
+    episodes = 8 * EPISODES
+    of_ta_pid, of_m_pid = (
+        rollout(env, make_rule(name, env, params), episodes, 24, 0, params).totals["episode_click"]
+        for name in ("ta_pid", "m_pid")
+    )
+    gain = of_ta_pid - of_m_pid
+    assert gain.mean() > 3 * gain.std() / episodes**0.5
