@@ -139,6 +139,12 @@ def test_settings_say_whether_learners_meet_their_past_and_whether_they_are_one(
     [
         ({"algos": ["ppo"]}, "algos must be one for each of the 4 agents, got 1: ppo"),
         ({"env_options": {"num_customers": 0}}, "num_customers"),
+        (
+            {"stage1": {"options": {"context_ctr": [0.1, 0.2]}}},
+            r"the shape of response.context_ctr is \(2,\) in stage 1 and \(\d+,\) in stage 2",
+        ),
+        ({"stage2": {"options": {"touches": 4}}}, "touches is 8 in stage 1 and 4 in stage 2"),
+        ({"stage3": {"options": {"horizon": 80}}}, "episode length is 40 in stage 1 and 80 in stage 3"),
         ({"agent_hyperparameters": {"a2c": {"num_epochs": 2}}}, "num_epochs must be 1 for A2C"),
         ({"agent_hyperparameters": {"ppo": {"num_epoch": 2}}}, "got 'num_epoch'"),
     ],
