@@ -12,7 +12,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from pydantic import ValidationError
 from rich.console import Console
 
 import agents
@@ -22,7 +21,7 @@ from rtb_envs.random import EVALUATE
 from training import ab_report, held_out
 from training.curriculum import Curriculum
 from training.evaluation import Judge
-from training.loading import ConfigurationError
+from training.loading import ConfigurationError, of_run
 from training.run import RunError, RunFolder, first_difference
 from training.settings import Settings
 from training.solo import build, market_of
@@ -45,7 +44,7 @@ def compare_runs(first: Path, second: Path) -> Figures:
     The seeds, episodes and bootstrap samples are those of the first run's settings. Raises RunError for folders that
     hold no run or no trained policy, and for runs in different markets.
     """
-    settings, other = _settings(first), _settings(second)
+    settings, other = of_run(RunFolder(first)), of_run(RunFolder(second))
     if settings.is_team != other.is_team or settings.env != other.env:
         raise RunError(f"{first} and {second} cannot be compared: env is {settings.env} in A and {other.env} in B")
     curriculum = _curriculum(first, settings)
@@ -84,15 +83,6 @@ def _single_agents(settings: Settings, curriculum: Curriculum, runs: tuple[Path,
     judge = Judge(curriculum.env, EVALUATE, section.seeds, section.episodes, curriculum.horizon)
     figures = held_out.evaluate(judge, last.params, methods[0], methods[1:], section.bootstrap_samples)
     return {"market": market_of(settings.env, curriculum, judge.num_steps), "evaluation": figures}
-
-
-def _settings(run: Path) -> Settings:
-    folder = RunFolder(run)
-    try:
-        return Settings.model_validate(folder.read_settings())
-    except (ValidationError, ConfigurationError) as error:
-        reason = " ".join(str(error).split())
-        raise RunError(f"{folder.settings} holds settings that cannot be used: {reason}") from None
 
 
 def _curriculum(run: Path, settings: Settings) -> Curriculum:

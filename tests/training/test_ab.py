@@ -111,7 +111,11 @@ def test_options_that_say_what_is_the_default_make_no_other_market(runs, tmp_pat
         (lambda run: None, "other is not the folder of a run"),
         (lambda run: run.mkdir(), "other is not the folder of a run"),
         (lambda run: (run.mkdir(), (run / "settings.json").write_text("{")), "is not JSON"),
-        (lambda run: (run.mkdir(), (run / "settings.json").write_text('{"env": 1}')), "holds settings that cannot"),
+        (
+            lambda run: (run.mkdir(), (run / "settings.json").write_text('{"env": 1, "stage1": {"length": 2}}')),
+            "settings.json holds settings of another version: env must be a text, got 1; stage1.length is no setting; "
+            "the settings are options, iterations, threshold$",
+        ),
     ],
 )
 def test_what_is_no_run_is_refused(runs, tmp_path, prepare, message):
