@@ -142,15 +142,24 @@ def nash_welfare(profit: Floats, rule_profit: Floats) -> float:
 
 
 def algorithms(settings: Settings, num_agents: int) -> tuple[str, ...]:
-    """The algorithm of each agent; ConfigurationError unless there is one for each."""
-    if settings.algos is None:
-        return tuple(TEAM[i % len(TEAM)] for i in range(num_agents))
-    if len(settings.algos) != num_agents:
+    """The algorithm of each agent.
+
+    Raises ConfigurationError unless there is one for each, and for hyperparameters of an algorithm that none has.
+    """
+    algos = settings.algos
+    if algos is None:
+        algos = tuple(TEAM[i % len(TEAM)] for i in range(num_agents))
+    if len(algos) != num_agents:
         raise ConfigurationError(
-            f"algos must be one for each of the {num_agents} agents, got {len(settings.algos)}: "
-            f"{', '.join(settings.algos)}"
+            f"algos must be one for each of the {num_agents} agents, got {len(algos)}: {', '.join(algos)}"
         )
-    return settings.algos
+    learnt = {agents.registry.canonical(algo) for algo in algos}
+    if unused := sorted(settings.agent_hyperparameters.keys() - learnt):
+        raise ConfigurationError(
+            f"agent_hyperparameters must be of algorithms that agents learn by, {', '.join(sorted(learnt))}; "
+            f"got {unused[0]!r}"
+        )
+    return algos
 
 
 def curriculum_of(settings: Settings) -> Curriculum:
