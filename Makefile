@@ -24,8 +24,9 @@ python_suffices = $(shell $(PYTHON) -c \
 	'import sys; print(sys.version_info >= tuple(map(int, "$(MINIMUM_PYTHON)".split("."))))' 2>/dev/null)
 require_python = $(if $(filter True,$(python_suffices)),,$(error Python $(MINIMUM_PYTHON) or newer is needed, but \
 	$(PYTHON) is $(or $(python_version),not there): install it, or name one with make PYTHON=/path/to/python))
-require_curriculum = $(if $(and $(filter 1,$(words $(CURRICULUM))),$(filter 1 2 3,$(CURRICULUM))),,$(error \
-	CURRICULUM must be 1, 2 or 3, not '$(CURRICULUM)'; for example: make train CURRICULUM=3))
+is_curriculum = $(and $(filter 1,$(words $(CURRICULUM))),$(filter 1 2 3,$(CURRICULUM)))
+require_curriculum = $(if $(filter command,$(origin CURRICULUM)),$(if $(is_curriculum),,$(error \
+	CURRICULUM must be 1, 2 or 3, not '$(CURRICULUM)'; for example: make train CURRICULUM=3)))
 $(if $(filter-out cuda,$(ACCELERATOR)),$(error \
 	ACCELERATOR must be cuda or left out, not '$(ACCELERATOR)'; for example: make train CURRICULUM=3 ACCELERATOR=cuda))
 
@@ -36,7 +37,6 @@ require_preset = $(if $(filter-out quick,$(given_preset)),$(error PRESET must be
 # Names such as ENV are often set in a shell for other ends, so only make's own command line counts.
 option = $(if $(and $(filter command,$(origin $2)),$($2)),--$1 '$(subst ','\'',$($2))')
 
-CURRICULUM := 3
 # The market of many agents is trained unless something else is asked for, and as the configuration of the preset says.
 given = $(if $(filter command,$(origin $1)),$($1))
 given_preset = $(call given,PRESET)
@@ -60,7 +60,7 @@ check-curriculum:
 
 .PHONY: train
 train: check-curriculum $(TRAIN) ## train agents: [CURRICULUM=1|2|3 PRESET=quick ENV= ALGO= SEED= CONFIG= OUT=]
-	.venv/bin/python -m training train --curriculum $(CURRICULUM) $(strip $(call option,env,ENV) \
+	.venv/bin/python -m training train $(strip $(call option,curriculum,CURRICULUM) $(call option,env,ENV) \
 		$(call option,algo,ALGO) $(call option,seed,SEED) $(config) $(call option,out,OUT))
 
 .PHONY: ablation

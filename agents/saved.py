@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from agents.distributions import Actions, BoxActions, DiscreteActions
 from agents.memory import Memory
 from agents.network_policy import NetworkPolicy, PolicySpec
-from rtb_envs import compile
+from rtb_envs import compile, validation
 from rtb_envs.action_scale import ActionScale
 from rtb_envs.files import whole_or_nothing
 
@@ -64,12 +64,15 @@ class SavedPolicy:
         than the one in progress.
         """
         shape = self.policy.spec.observation_shape
-        given = np.asarray(observation, np.float32)
+        try:
+            given = np.asarray(observation, np.float32)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"observation must be numbers, got {validation.shown(observation)}") from None
         if given.shape[given.ndim - len(shape) :] != shape or given.ndim - len(shape) not in (0, 1):
             sizes = ", ".join(map(str, shape))
             raise ValueError(f"observation must have shape {shape} or (batch, {sizes}), got shape {given.shape}")
         if not np.isfinite(given).all():
-            raise ValueError(f"observation must be finite, got {observation!r}")
+            raise ValueError(f"observation must be finite, got {validation.shown(observation)}")
         is_single = given.shape == shape
         batch = given[None] if is_single else given
         action, self._memory = self._act(self.policy, self._memory_of(len(batch)), batch)
@@ -110,12 +113,17 @@ def save(policy: NetworkPolicy, run_dir: str | os.PathLike[str], choices: Any = 
 def load(run_dir: str | os.PathLike[str], agent: str | None = None) -> SavedPolicy:
     """The policy that was saved into ``run_dir``, a run's folder or the file itself; of a team's run, ``agent``'s.
 
-    Raises FileNotFoundError where there is none and ValueError for a file that is damaged or of another kind.
+    Raises FileNotFoundError where there is none and ValueError for an agent that the team has not or a file that is
+    damaged or of another kind.
     """
-    path = Path(run_dir) if agent is None else Path(run_dir, AGENTS_FOLDER, agent)
-    if agent is None and (path / AGENTS_FOLDER).is_dir():
-        names = sorted(folder.name for folder in (path / AGENTS_FOLDER).iterdir())
-        raise ValueError(f"agent must be one of {', '.join(names)} for the run of a team, {path}; got None")
+    path, seats = Path(run_dir), Path(run_dir, AGENTS_FOLDER)
+    if seats.is_dir():
+        names = sorted(folder.name for folder in seats.iterdir())
+        if agent is None or agent not in names:
+            raise ValueError(f"agent must be one of {', '.join(names)} for the run of a team, {path}; got {agent!r}")
+        path = seats / agent
+    elif agent is not None:
+        raise FileNotFoundError(f"agent must be left out but for the run of a team, got {agent!r}: there is no {seats}")
     if path.is_dir():
         path = path / FILE_NAME
     if not path.is_file():

@@ -304,13 +304,14 @@ def test_make_train_passes_on_only_the_options_given_on_its_command_line(checkou
         (["CONFIG=my.yaml"], ["--config", "my.yaml"]),
         (["ENV=AdAuction-v0"], ["--env", "AdAuction-v0"]),
         (["ALGO=a2c"], ["--algo", "a2c"]),
+        (["CONFIG=my.yaml", "CURRICULUM=2"], ["--curriculum", "2", "--config", "my.yaml"]),
     ],
 )
 def test_make_train_trains_a_team_by_its_configuration_unless_something_else_is_asked_for(checkout, given, passed):
-    # Names that a shell has set for other ends count for nothing.
-    assert make(checkout, "train", *given, CURRICULUM="1", ENV="/etc/shrc").returncode == 0
+    # Names that a shell has set for other ends count for nothing; a curriculum not given is left to the configuration.
+    assert make(checkout, "train", *given, CURRICULUM="4", ENV="/etc/shrc").returncode == 0
     arguments = (checkout / "training_arguments").read_text(encoding="utf-8").splitlines()
-    assert arguments == ["train", "--curriculum", "3", *passed]
+    assert arguments == ["train", *passed]
 
 
 def test_make_ablation_passes_on_what_is_given(checkout):

@@ -6,13 +6,13 @@ what their environment is judged in. Runs are comparable whose last stages are t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from pydantic import ValidationError
 from rich.console import Console
 
 import agents
@@ -22,7 +22,7 @@ from rtb_envs.random import EVALUATE
 from training import ab_report, held_out
 from training.curriculum import Curriculum
 from training.evaluation import Judge
-from training.loading import ConfigurationError
+from training.loading import ConfigurationError, of_run
 from training.run import RunError, RunFolder, first_difference
 from training.settings import Settings
 from training.solo import build, market_of
@@ -30,6 +30,8 @@ from training.team_evaluation import Figures, TeamJudge, compare
 from training.teams import curriculum_of
 
 NAMES = ("A", "B")
+REWARDS = ("reward_weights", "spend_weight", "spend_weight_growth")
+"""What a team learned by, and makes no other market: profits are judged unweighted."""
 
 
 def ab(first: Path, second: Path, console: Console) -> None:
@@ -45,12 +47,14 @@ def compare_runs(first: Path, second: Path) -> Figures:
     The seeds, episodes and bootstrap samples are those of the first run's settings. Raises RunError for folders that
     hold no run or no trained policy, and for runs in different markets.
     """
-    settings, other = _settings(first), _settings(second)
+    settings, other = of_run(RunFolder(first)), of_run(RunFolder(second))
     if settings.is_team != other.is_team or settings.env != other.env:
         raise RunError(f"{first} and {second} cannot be compared: env is {settings.env} in A and {other.env} in B")
     curriculum = _curriculum(first, settings)
-    if not _same_market(curriculum, _curriculum(second, other)):
-        name, there, here = first_difference(_options(settings), _options(other)) or ("market", "one", "another")
+    besides = REWARDS if settings.is_team else ()
+    if not _same_market(curriculum, _curriculum(second, other), besides):
+        options = (_options(settings, besides), _options(other, besides))
+        name, there, here = first_difference(*options) or ("market", "one", "another")
         raise RunError(
             f"{first} and {second} cannot be compared, because they are runs in different markets: {name} is {there!r} "
             f"in A and {here!r} in B (None: left out)"
@@ -86,15 +90,6 @@ def _single_agents(settings: Settings, curriculum: Curriculum, runs: tuple[Path,
     return {"market": market_of(settings.env, curriculum, judge.num_steps), "evaluation": figures}
 
 
-def _settings(run: Path) -> Settings:
-    folder = RunFolder(run)
-    try:
-        return Settings.model_validate(folder.read_settings())
-    except (ValidationError, ConfigurationError) as error:
-        reason = " ".join(str(error).split())
-        raise RunError(f"{folder.settings} holds settings that cannot be used: {reason}") from None
-
-
 def _curriculum(run: Path, settings: Settings) -> Curriculum:
     try:
         return curriculum_of(settings) if settings.is_team else build(settings)[0]
@@ -102,19 +97,25 @@ def _curriculum(run: Path, settings: Settings) -> Curriculum:
         raise RunError(f"{run} holds settings that cannot be used: {error}") from None
 
 
-def _same_market(ours: Curriculum, theirs: Curriculum) -> bool:
-    """Whether the markets of the last stages are equal, static part and every number."""
+def _same_market(ours: Curriculum, theirs: Curriculum, besides: tuple[str, ...]) -> bool:
+    """Whether the markets of the last stages are equal, static part and every number, but for those of ``besides``."""
     if ours.env.config != theirs.env.config:
         return False
-    mine, other = (jax.tree.leaves(curriculum.stages[-1].params) for curriculum in (ours, theirs))
+    mine, other = (
+        jax.tree.leaves(replace(curriculum.stages[-1].params, **dict.fromkeys(besides)))
+        for curriculum in (ours, theirs)
+    )
     return len(mine) == len(other) and all(map(np.array_equal, mine, other))
 
 
-def _options(settings: Settings) -> dict[str, Any]:
+def _options(settings: Settings, besides: tuple[str, ...]) -> dict[str, Any]:
     """What decides the market of a run's last stage, by the names of the settings."""
     name = f"stage{settings.curriculum}"
-    last = getattr(settings, name)
-    return {"env_options": settings.env_options, name: {"options": last.options}, "curriculum": settings.curriculum}
+    every, last = (
+        {option: value for option, value in options.items() if option not in besides}
+        for options in (settings.env_options, getattr(settings, name).options)
+    )
+    return {"env_options": every, name: {"options": last}, "curriculum": settings.curriculum}
 
 
 def _seated(run: Path, agent: str) -> Seated:

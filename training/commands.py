@@ -6,14 +6,13 @@ import time
 from pathlib import Path
 
 import jax
-from pydantic import ValidationError
 from rich.console import Console
 
 from agents.registry import Learner
 from rtb_envs.files import write_json
 from training import report, system
 from training.interruption import Interruption
-from training.loading import ConfigurationError
+from training.loading import ConfigurationError, of_run
 from training.metrics import VALIDATION, read_table
 from training.progress import ProgressBar
 from training.run import RunError, RunFolder
@@ -81,13 +80,11 @@ def evaluate(path: Path, console: Console) -> None:
     Raises RunError for a folder that holds no run or no policy yet, or whose settings this version does not take.
     """
     folder = RunFolder(path)
+    settings = of_run(folder)
     try:
-        settings = Settings.model_validate(folder.read_settings())
         task = _task(settings)
-    except (ValidationError, ConfigurationError) as error:
-        raise RunError(
-            f"{folder.settings} holds settings that cannot be used: {' '.join(str(error).split())}"
-        ) from None
+    except ConfigurationError as error:
+        raise RunError(f"{folder.settings} holds settings that cannot be used: {error}") from None
     with folder.locked():
         _evaluate(settings, task, folder, console)
 

@@ -6,13 +6,13 @@ the whole run. The learner (network, normalisers, optimiser) is carried from sta
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import jax
 
 import rtb_envs
-from rtb_envs.core import Environment
 from training.checkpoints import Progress
 from training.programmes import programme_of
 from training.settings import EarlierStage, Settings
@@ -87,7 +87,7 @@ def from_settings(settings: Settings) -> Curriculum:
             " own"
         )
     envs = [rtb_envs.make(settings.env, **stage_options(settings, number)) for number in range(1, len(sections) + 1)]
-    _check_equal_programs(envs)
+    check_equal_programs(envs)
     stages = [
         Stage(
             number,
@@ -108,22 +108,29 @@ def stage_options(settings: Settings, number: int, **further: Any) -> dict[str, 
     return own(number, **given) if own else given
 
 
-def _check_equal_programs(envs: list[Environment[Any, Any, Any]]) -> None:
-    """Refuse stages whose programs differ."""
+def check_equal_programs(envs: Sequence[Any]) -> None:
+    """Raise ValueError for environments, of one agent or of many, that one compiled program can not serve."""
     first = _program(envs[0])
     for number, env in enumerate(envs[1:], 2):
-        for name, value in _program(env).items():
-            if value != first[name]:
+        here = _program(env)
+        for name in first | here:
+            if here.get(name) != first.get(name):
                 raise ValueError(
-                    f"stages must share what is static: {name} is {first[name]!r} in stage 1 and {value!r} in stage "
-                    f"{number}"
+                    f"stages must share what is static: {name} is {first.get(name)!r} in stage 1 and "
+                    f"{here.get(name)!r} in stage {number}"
                 )
 
 
-def _program(env: Environment[Any, Any, Any]) -> dict[str, Any]:
+def _program(env: Any) -> dict[str, Any]:
     """By name, what the compiled program of an environment depends on."""
     config = getattr(env, "config", None)
     static = {field.name: getattr(config, field.name) for field in fields(config)} if is_dataclass(config) else {}
-    leaves, structure = jax.tree.flatten(env.default_params)
-    shapes = [(leaf.shape, str(leaf.dtype)) for leaf in leaves]
-    return {**static, "episode length": int(env.default_params.horizon), "parameters' shapes": (structure, shapes)}
+    leaves, structure = jax.tree_util.tree_flatten_with_path(env.default_params)
+    shapes = {f"the shape of {_name(path)}": leaf.shape for path, leaf in leaves}
+    types = {f"the type of {_name(path)}": str(leaf.dtype) for path, leaf in leaves}
+    horizon = int(env.default_params.horizon)
+    return {**static, "episode length": horizon, **shapes, **types, "the parameters' structure": structure}
+
+
+def _name(path: tuple[Any, ...]) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".")

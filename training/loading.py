@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -18,6 +18,7 @@ from pydantic_settings import SettingsConfigDict, SettingsError
 from rtb_envs.layered_settings import LayeredSettings, read_settings
 from rtb_envs.model_errors import rule_broken
 from rtb_envs.yaml_reader import YamlError, parse_yaml
+from training.run import RunError, RunFolder
 from training.settings import Settings
 
 PREFIX = "RTB_"
@@ -62,6 +63,18 @@ def load(given: Mapping[str, Any], config: Path | None = None, assignments: Sequ
     return settings
 
 
+def of_run(folder: RunFolder) -> Settings:
+    """The settings that the run in a folder was started with.
+
+    Raises RunError where there is none, or where they are those of a version that had others.
+    """
+    try:
+        return Settings.model_validate(folder.read_settings())
+    except ValidationError as error:
+        reasons = "; ".join(map(_described, error.errors()))
+        raise RunError(f"{folder.settings} holds settings of another version: {reasons}") from None
+
+
 def _assign(layers: dict[str, Any], assignment: str) -> None:
     """Set one dotted name to its value in nested dictionaries."""
     path, equals, text = assignment.partition("=")
@@ -101,9 +114,9 @@ def _section(path: Sequence[int | str]) -> type[BaseModel]:
     """The model of the settings group at ``path``."""
     section: type[BaseModel] = Settings
     for name in path:
-        inner = section.model_fields[str(name)].annotation
-        assert isinstance(inner, type)
-        section = inner
+        annotation = section.model_fields[str(name)].annotation
+        kinds = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
+        section = next(kind for kind in kinds if issubclass(kind, BaseModel))
     return section
 
 

@@ -7,9 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticKnownError
 
 import rtb_envs
 from agents import registry
@@ -32,6 +41,8 @@ TEAM = ("ppo", "dqn", "ppo", "a2c")
 
 Options = Annotated[dict[str, Any], BeforeValidator(_parsed)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+# Those of three stages fit into the length of the run that a learner takes.
+Iterations = Annotated[int, Field(ge=1, le=5_000_000)]
 SeveralSeeds = Annotated[int, Field(ge=2, le=10_000)]
 
 
@@ -45,6 +56,16 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers_are_no_truth_values(cls, value: Any, info: ValidationInfo) -> Any:
+        """pydantic takes true for 1."""
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        kinds = {annotation, *get_args(annotation)}
+        if isinstance(value, bool) and kinds & {int, float}:
+            raise PydanticKnownError("int_type" if int in kinds else "float_type")
+        return value
+
 
 class LastStage(Section):
     """``iterations`` updates in a market of its own.
@@ -53,7 +74,7 @@ class LastStage(Section):
     """
 
     options: Options = {}
-    iterations: Count = 240
+    iterations: Iterations = 240
 
 
 class EarlierStage(LastStage):
@@ -62,7 +83,7 @@ class EarlierStage(LastStage):
     What it then leaves of its updates the run's last stage takes, which ends by its updates alone.
     """
 
-    iterations: Count = 30
+    iterations: Iterations = 30
     threshold: float | None = None
 
 
@@ -101,9 +122,9 @@ class Settings(Section):
     ``hyperparameters``: those of the algorithm that differ from its defaults; a learning rate falls to 0 over the run
     unless they say otherwise.
     ``algos``: where ``env`` has many agents, the algorithm of each; left out, "ppo, dqn, ppo, a2c" in turn.
-    ``agent_hyperparameters``: algorithm -> ``hyperparameters`` of the agents that learn by it. ``parameters``: "shared"
-    where one network plays every seat. ``pool``: agents meet each other's earlier policies too. ``instances``: train in
-    the market's instances of seeds 0 to n - 1 instead of its own, which it is judged in.
+    ``agent_hyperparameters``: algorithm -> ``hyperparameters`` of the agents that learn by it, at least one.
+    ``parameters``: "shared" where one network plays every seat. ``pool``: agents meet each other's earlier policies
+    too. ``instances``: train in the market's instances of seeds 0 to n - 1 instead of its own, which it is judged in.
     """
 
     curriculum: Annotated[int, Field(ge=1, le=3)] = 3
@@ -125,14 +146,25 @@ class Settings(Section):
     validation: ValidationSettings = ValidationSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
 
+    @field_validator("agent_hyperparameters")
+    @classmethod
+    def _by_the_names_of_learners(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        named: dict[str, dict[str, Any]] = {}
+        for algorithm, hyperparameters in given.items():
+            name = registry.canonical(algorithm)
+            if name not in registry.learners():
+                raise ValueError(f"must be of {', '.join(registry.learners())}")
+            if name in named:
+                raise ValueError(f"must name {name} once, by whichever of its names")
+            named[name] = hyperparameters
+        return named
+
     @model_validator(mode="after")
     def _names_exist(self) -> Settings:
         _check_name("env", self.env, [*rtb_envs.list_envs(), *TEAM_ENVS])
         for name, algorithms in (("algo", (self.algo,)), ("algos", self.algos or ())):
             for algorithm in algorithms:
                 _check_name(name, registry.canonical(algorithm), registry.learners())
-        for algorithm in self.agent_hyperparameters:
-            _check_name("agent_hyperparameters", algorithm, registry.learners())
         return self
 
     @model_validator(mode="after")
@@ -180,7 +212,7 @@ class Settings(Section):
     @property
     def learner_hyperparameters(self) -> dict[str, Any]:
         """``hyperparameters``, and the length of the run for an algorithm whose learning rate falls over the run."""
-        annealing = {"annealing_updates": self.iterations} if self.algo in ANNEALED else {}
+        annealing = {"annealing_updates": self.iterations} if registry.canonical(self.algo) in ANNEALED else {}
         axis = {"params_axis": 0} if self.instances else {}
         return {**annealing, **axis, **self.hyperparameters}
 

@@ -87,7 +87,8 @@ def market_of(env_id: str, stages: Curriculum, num_steps: int) -> dict[str, Any]
 
 def _hyperparameters(settings: Settings) -> dict[str, Any]:
     """The run's own over those that the environment's programme has for the algorithm."""
-    return {**programme_of(settings.env).hyperparameters.get(settings.algo, {}), **settings.learner_hyperparameters}
+    name = registry.canonical(settings.algo)
+    return {**programme_of(settings.env).hyperparameters.get(name, {}), **settings.learner_hyperparameters}
 
 
 def _budget(params: Any) -> dict[str, Any]:

@@ -21,11 +21,10 @@ from agents.self_play import Pool, SelfPlayTeam
 from agents.shared_team import SharedTeam
 from agents.team import Member, Team, TeamParams
 from rtb_envs.envs.retargeting import scripted_rivals
-from rtb_envs.envs.retargeting.params import SCRIPTED_RIVALS_AT_FULL_COMPLEXITY
 from rtb_envs.random import EVALUATE, TUNE
 from training import team_evaluation, team_pictures, team_report
 from training.checkpoints import Progress
-from training.curriculum import Curriculum, Stage, stage_options
+from training.curriculum import Curriculum, Stage, check_equal_programs, stage_options
 from training.loading import ConfigurationError
 from training.metrics import Row
 from training.programmes import programme_of
@@ -143,34 +142,41 @@ def nash_welfare(profit: Floats, rule_profit: Floats) -> float:
 
 
 def algorithms(settings: Settings, num_agents: int) -> tuple[str, ...]:
-    """The algorithm of each agent; ConfigurationError unless there is one for each."""
-    if settings.algos is None:
-        return tuple(TEAM[i % len(TEAM)] for i in range(num_agents))
-    if len(settings.algos) != num_agents:
+    """The algorithm of each agent.
+
+    Raises ConfigurationError unless there is one for each, and for hyperparameters of an algorithm that none has.
+    """
+    algos = settings.algos
+    if algos is None:
+        algos = tuple(TEAM[i % len(TEAM)] for i in range(num_agents))
+    if len(algos) != num_agents:
         raise ConfigurationError(
-            f"algos must be one for each of the {num_agents} agents, got {len(settings.algos)}: "
-            f"{', '.join(settings.algos)}"
+            f"algos must be one for each of the {num_agents} agents, got {len(algos)}: {', '.join(algos)}"
         )
-    return settings.algos
+    learnt = {agents.registry.canonical(algo) for algo in algos}
+    if unused := sorted(settings.agent_hyperparameters.keys() - learnt):
+        raise ConfigurationError(
+            f"agent_hyperparameters must be of algorithms that agents learn by, {', '.join(sorted(learnt))}; "
+            f"got {unused[0]!r}"
+        )
+    return algos
 
 
 def curriculum_of(settings: Settings) -> Curriculum:
     """Stages 1 to ``settings.curriculum``: what learners train in, and the market with everybody they are judged in.
 
-    Raises ValueError or TypeError for options that the market refuses.
+    Raises ValueError or TypeError for options that the market refuses, and for stages that differ in what is static.
     """
-    market, stages = None, []
-    for number, section in enumerate(settings.stages, 1):
-        options = stage_options(settings, number)
-        made = rtb_envs.make_multi_agent(settings.env, **options)
-        if market is not None and made.config != market.config:  # type: ignore[attr-defined]
-            raise ValueError(f"stages must share what is static, but stage {number} differs from stage 1")
-        market = made
-        joint = made.default_params
+    options = [stage_options(settings, number) for number in range(1, settings.curriculum + 1)]
+    markets: list[Any] = [rtb_envs.make_multi_agent(settings.env, **own) for own in options]
+    check_equal_programs(markets)
+    stages = []
+    for number, (section, market, own) in enumerate(zip(settings.stages, markets, options, strict=True), 1):
+        joint = market.default_params
         threshold = section.threshold if isinstance(section, EarlierStage) else None
-        training = _training(made, joint, options["complexity"])
+        training = _training(market, joint, own["complexity"])
         stages.append(Stage(number, joint, section.iterations, threshold, training))
-    return Curriculum(market, tuple(stages), settings.iterations)
+    return Curriculum(markets[-1], tuple(stages), settings.iterations)
 
 
 def _team(settings: Settings, market: Any, members: list[Member], rules: list[Any]) -> Team:
@@ -182,14 +188,8 @@ def _team(settings: Settings, market: Any, members: list[Member], rules: list[An
 
 
 def _training(market: Any, joint: Any, complexity: float) -> TeamParams:
-    count = len(market.agents)
-    rivals = round(SCRIPTED_RIVALS_AT_FULL_COMPLEXITY * complexity)
-    markets = []
-    for i in range(count):
-        others = [j for j in range(count) if j != i]
-        taking_part = range(count) if complexity >= 1 else [i, *others[:rivals]]
-        markets.append(joint.replace(active=jnp.zeros(count, bool).at[jnp.array(list(taking_part))].set(True)))
-    return TeamParams(tuple(markets), jnp.bool_(complexity < 1))
+    markets = tuple(joint.at_complexity(complexity, agent=i) for i in range(len(market.agents)))
+    return TeamParams(markets, jnp.bool_(complexity < 1))
 
 
 def _hyperparameters(settings: Settings, algo: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import agents
-from agents.saved import FILE_NAME
+from agents.saved import AGENTS_FOLDER, FILE_NAME
 from rtb_envs.adapters.gymnasium import GymEnv
 from rtb_envs.adapters.gymnasium_vector import GymVectorEnv
 
@@ -118,6 +118,7 @@ def test_a_batch_of_another_size_needs_a_reset(discrete):
         (np.zeros(()), r"observation must have shape \(2,\) or \(batch, 2\), got shape \(\)"),
         (np.zeros((1, 1, 2)), r"got shape \(1, 1, 2\)"),
         (np.array([0, np.nan]), "observation must be finite"),
+        ("x", "observation must be numbers, got 'x'"),
     ],
 )
 def test_observations_that_do_not_fit_are_refused(discrete, observation, message):
@@ -130,6 +131,17 @@ def test_a_folder_without_a_policy_is_said_to_have_none(tmp_path):
         agents.load(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"no file .*nowhere"):
         agents.load(tmp_path / "nowhere")
+
+
+def test_an_agent_that_a_team_has_not_is_refused_with_those_that_it_has(policy, tmp_path):
+    for name in ("seat_1", "seat_0"):
+        agents.save(policy, tmp_path / AGENTS_FOLDER / name)
+    for unknown in ("x", 0, None):
+        with pytest.raises(ValueError, match=f"agent must be one of seat_0, seat_1 for the run of .*; got {unknown!r}"):
+            agents.load(tmp_path, agent=unknown)
+    assert agents.load(tmp_path, agent="seat_1").policy.spec == policy.spec
+    with pytest.raises(FileNotFoundError, match="agent must be left out but for the run of a team, got 0"):
+        agents.load(tmp_path / "elsewhere", agent=0)
 
 
 def damaged(path, how):

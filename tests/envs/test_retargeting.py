@@ -318,8 +318,15 @@ def test_complexity_keeps_the_first_rivals_and_lets_customers_move_from_a_half_o
         assert params.active.sum() == 1 + rivals
         assert bool(params.transitions) == (complexity >= 0.5)
         np.testing.assert_allclose(params.realism, np.clip((complexity - 0.3) / 0.7, 0, 1), atol=1e-6)
-    env = make_retargeting_seat(num_customers=30, horizon=20, complexity=0.3)
-    assert env.default_params.market.active.tolist() == [True, True, False, False]
+
+
+def test_a_learner_in_any_seat_meets_the_first_of_the_others():
+    T, F = True, False
+    seats = [("advertiser_0", 0.3, [T, T, F, F]), ("advertiser_1", 0.3, [T, T, F, F])]
+    seats += [("advertiser_2", 0.3, [T, F, T, F]), ("advertiser_3", 0.6, [T, T, F, T]), ("advertiser_3", 1, [T] * 4)]
+    for agent, complexity, active in seats:
+        env = make_retargeting_seat(agent, num_customers=30, horizon=20, complexity=complexity)
+        assert env.default_params.market.active.tolist() == active
 
 
 def test_discrete_actions_stand_for_the_240_combinations():

@@ -225,9 +225,24 @@ def test_the_screen_of_the_demo_fits_into_eighty_columns(recorder, capsys):
     [
         (("--rules", "best"), "error: rules must be demo or strategy, not 'best'"),
         (("--opportunities", "0"), "error: opportunities must lie in 1 to 20,000, got 0"),
+        (("--seed", "-1"), "error: seed must lie in 0 to 4,294,967,295, got -1"),
+        (("--seed", str(2**32)), "error: seed must lie in 0 to 4,294,967,295, got 4,294,967,296"),
     ],
 )
 def test_the_demo_refuses_wrong_arguments_in_one_line(arguments, message):
     refused = CliRunner().invoke(cli.app, ["demo", *arguments])
     assert refused.exit_code == 2
     assert refused.stderr == message + "\n"
+
+
+def test_the_demo_finds_out_that_its_episode_cannot_be_kept_before_it_plays(tmp_path, monkeypatch):
+    monkeypatch.setattr(Recorder, "compile", lambda recorder: pytest.fail("a demo was played"))
+    (tmp_path / "file").touch()
+    (tmp_path / "run" / "episode").mkdir(parents=True)
+    (tmp_path / "run" / "settings.json").touch()
+    for name, message in {"file": "a folder that can be written", "run": "no run of a training"}.items():
+        refused = CliRunner().invoke(cli.app, ["demo", "--opportunities", "100", "--out", str(tmp_path / name)])
+        assert refused.exit_code == 2
+        assert f"error: --out: must be {message}" in refused.stderr
+        assert len(refused.stderr.splitlines()) == 1
+    assert [path.name for path in (tmp_path / "run" / "episode").iterdir()] == []

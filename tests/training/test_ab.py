@@ -105,13 +105,34 @@ def test_options_that_say_what_is_the_default_make_no_other_market(runs, tmp_pat
         compare_runs(runs[0], tmp_path / "run")
 
 
+def team(folder, **options):
+    """A run of a team in a market of ``options`` that has no policies yet."""
+    folder.mkdir()
+    env_options = {"env_options": {**SMALL["env_options"], **options}}
+    write_json(folder / "settings.json", Settings(**{**SMALL, **env_options}).identity())
+    return folder
+
+
+def test_teams_that_learned_by_other_rewards_are_in_the_same_market(tmp_path):
+    rewards = {"reward_weights": [1, 0, 0, 0, 0], "spend_weight": 2.0, "spend_weight_growth": 7.0}
+    weighted, plain = team(tmp_path / "weighted", **rewards), team(tmp_path / "plain")
+    with pytest.raises(RunError, match="has no policy of advertiser_0 yet"):
+        compare_runs(weighted, plain)
+    with pytest.raises(RunError, match=r"env_options\.reserve_price is None in A and 0\.1 in B"):
+        compare_runs(weighted, team(tmp_path / "dear", reserve_price=0.1))
+
+
 @pytest.mark.parametrize(
     ("prepare", "message"),
     [
         (lambda run: None, "other is not the folder of a run"),
         (lambda run: run.mkdir(), "other is not the folder of a run"),
         (lambda run: (run.mkdir(), (run / "settings.json").write_text("{")), "is not JSON"),
-        (lambda run: (run.mkdir(), (run / "settings.json").write_text('{"env": 1}')), "holds settings that cannot"),
+        (
+            lambda run: (run.mkdir(), (run / "settings.json").write_text('{"env": 1, "stage1": {"length": 2}}')),
+            "settings.json holds settings of another version: env must be a text, got 1; stage1.length is no setting; "
+            "the settings are options, iterations, threshold$",
+        ),
     ],
 )
 def test_what_is_no_run_is_refused(runs, tmp_path, prepare, message):

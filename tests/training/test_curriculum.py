@@ -91,7 +91,11 @@ def test_a_curriculum_has_as_many_stages_as_are_asked_for_and_their_updates(coun
     ("changes", "error", "message"),
     [
         ({"stage2": {"options": {"horizon": 3}}}, ValueError, "max_horizon is 24 in stage 1 and 3 in stage 2"),
-        ({"stage2": {"options": {"n_ads": 4}}}, ValueError, "parameters' shapes is"),
+        (
+            {"stage2": {"options": {"n_ads": 4}}},
+            ValueError,
+            r"the shape of ad_features is \(3, 5\) in stage 1 and \(4, 5\)",
+        ),
         ({"env_options": {"n_adds": 4}}, TypeError, "unknown option 'n_adds'; AdAuction takes preset, horizon"),
         ({"env_options": {"n_ads": 0}}, ValueError, r"n_ads must be an integer in \[1, 1000000\], got 0"),
         (

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from agents.a2c_settings import A2CSettings
 from training.loading import ConfigurationError, load
 from training.settings import Settings
 
@@ -96,6 +97,11 @@ def test_the_example_configuration_shows_every_setting_at_its_default():
         ("iterations=60", "iterations is no setting; the settings are curriculum, env, algo, algos, seed"),
         ("stage3.iterations=.nan", "stage3.iterations must be a finite number, got nan"),
         ("stage3.iterations=0", "stage3.iterations must be at least 1, got 0"),
+        ("stage3.iterations=5000001", "stage3.iterations must be at most 5000000, got 5000001"),
+        ("stage1.iterations=true", "stage1.iterations must be an integer, got True"),
+        ("stage1.threshold=true", "stage1.threshold must be a finite number, got True"),
+        ("seed=false", "seed must be an integer, got False"),
+        ("pool={foo: 1}", "pool.foo is no setting; the settings are size, period, share"),
         ("chunk_iterations=0", "chunk_iterations must be at least 1, got 0"),
         ("validation.seeds=1", "validation.seeds must be at least 2, got 1"),
         ("evaluation.episodes=many", "evaluation.episodes must be an integer"),
@@ -175,6 +181,15 @@ def test_the_learning_rate_falls_over_the_run_unless_the_hyperparameters_say_oth
     assert Settings(curriculum=1).learner_hyperparameters == {"annealing_updates": 30}
     given = {"annealing_updates": None, "gamma": 0.5}
     assert Settings(hyperparameters=given).learner_hyperparameters == given
+
+
+def test_the_longest_run_is_one_that_learners_take():
+    settings = Settings(**{f"stage{k}": {"iterations": 5_000_000} for k in (1, 2, 3)})
+    A2CSettings(**settings.learner_hyperparameters).validate()
+
+
+def test_a3c_is_trained_as_a2c_is():
+    assert Settings(algo="a3c").learner_hyperparameters == Settings(algo="a2c").learner_hyperparameters
 
 
 def test_the_run_folder_tells_runs_apart_and_out_replaces_it():

@@ -50,6 +50,7 @@ SMALL = {
 PAIR = {
     **SMALL,
     "algos": ["ppo", "dqn"],
+    "agent_hyperparameters": {"ppo": GRADIENTS, "dqn": REPLAYS},
     "stage1": {"iterations": 1},
     "stage2": {"iterations": 1},
     "env_options": {"num_agents": 2, "num_customers": 50, "horizon": 40},
@@ -126,7 +127,10 @@ def test_a_learner_of_a_team_learns_what_it_learns_alone_in_its_seat_against_the
     [
         ({}, Team),
         ({"pool": {"size": 3, "period": 5, "share": 0.25}}, SelfPlayTeam),
-        ({"algos": ["ppo", "ppo"], "parameters": "shared"}, SharedTeam),
+        (
+            {"algos": ["ppo", "ppo"], "agent_hyperparameters": {"ppo": GRADIENTS}, "parameters": "shared"},
+            SharedTeam,
+        ),
     ],
 )
 def test_settings_say_whether_learners_meet_their_past_and_whether_they_are_one(changes, kind):
@@ -139,8 +143,18 @@ def test_settings_say_whether_learners_meet_their_past_and_whether_they_are_one(
     [
         ({"algos": ["ppo"]}, "algos must be one for each of the 4 agents, got 1: ppo"),
         ({"env_options": {"num_customers": 0}}, "num_customers"),
+        (
+            {"stage1": {"options": {"context_ctr": [0.1, 0.2]}}},
+            r"the shape of response.context_ctr is \(2,\) in stage 1 and \(\d+,\) in stage 2",
+        ),
+        ({"stage2": {"options": {"touches": 4}}}, "touches is 8 in stage 1 and 4 in stage 2"),
+        ({"stage3": {"options": {"horizon": 80}}}, "episode length is 40 in stage 1 and 80 in stage 3"),
         ({"agent_hyperparameters": {"a2c": {"num_epochs": 2}}}, "num_epochs must be 1 for A2C"),
         ({"agent_hyperparameters": {"ppo": {"num_epoch": 2}}}, "got 'num_epoch'"),
+        (
+            {"algos": ["ppo", "dqn"] * 2},
+            "agent_hyperparameters must be of algorithms that agents learn by, dqn, ppo; got 'a2c'",
+        ),
     ],
 )
 def test_teams_that_cannot_be_are_refused_in_one_line(changes, message):
@@ -154,7 +168,8 @@ def test_teams_that_cannot_be_are_refused_in_one_line(changes, message):
     [
         ({"env": "contextual_auction_v0"}, "env must be one of .*retargeting_v0; got 'contextual_auction_v0'"),
         ({"algos": ["ppo", "sarsa"]}, "algos must be one of a2c, dqn, ppo; got 'sarsa'"),
-        ({"agent_hyperparameters": {"sarsa": {}}}, "agent_hyperparameters must be one of"),
+        ({"agent_hyperparameters": {"sarsa": {}}}, r"must be of a2c, dqn, ppo"),
+        ({"agent_hyperparameters": {"a2c": {}, "a3c": {}}}, "must name a2c once"),
         ({"hyperparameters": {"gamma": 0.9}}, "hyperparameters must be left out"),
         ({"instances": 2}, "instances must be left out"),
         ({"env": "AdAuction-v0", "algos": ["ppo"]}, "algos must be left out for env AdAuction-v0, which has one agent"),
@@ -175,6 +190,12 @@ def test_teams_that_cannot_be_are_refused_in_one_line(changes, message):
 def test_settings_of_the_other_kind_of_environment_are_refused(changes, message):
     with pytest.raises(ValidationError, match=message):
         Settings(**{"env": "retargeting_v0", **changes})
+
+
+def test_hyperparameters_of_a3c_are_those_of_a2c_its_synchronous_form():
+    hyperparameters = {"ppo": GRADIENTS, "a3c": GRADIENTS}
+    settings = Settings(**{**PAIR, "algos": ["ppo", "a3c"], "agent_hyperparameters": hyperparameters})
+    assert TeamTask(settings).learner.learners[1].settings.hidden_sizes == (4,)
 
 
 def test_a_team_is_scored_by_the_geometric_mean_of_its_agents_profits_over_their_rules():

@@ -42,14 +42,13 @@ def make_retargeting_seat(
 
     ``rivals`` play the other seats: one policy for each, one for all, or None for ``RIVAL_STRATEGIES`` in turn.
     ``action_kind`` "discrete" offers the 240 actions of ``Retargeting.action_choices``. Below complexity 1 only the
-    first round(3 complexity) rivals of ``advertiser_0`` take part. Raises what ``make_retargeting`` and
+    first round(3 complexity) rivals take part. Raises what ``make_retargeting`` and
     ``rtb_envs.seat.seat`` raise.
     """
     validation.choice("action_kind", action_kind, get_args(ActionKind))
     market = make_retargeting(**options)
-    params = market.default_params
-    if agent == market.agents[0]:
-        params = params.at_complexity(options.get("complexity", 1.0))
+    place = market.index(agent)
+    params = market.default_params.at_complexity(options.get("complexity", 1.0), agent=place)
     chosen = scripted_rivals(len(market.agents) - 1) if rivals is None else rivals
     taken = seat(market, agent, chosen, params)
     return DiscreteSeat(taken) if action_kind == "discrete" else taken

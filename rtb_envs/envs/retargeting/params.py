@@ -175,18 +175,22 @@ class Params:
             return replace(changed, end_hours=episode_hours(changed.horizon, changed.step_hours))
         return changed
 
-    def at_complexity(self, complexity: float | Array, drift: float | Array | None = None) -> Params:
+    def at_complexity(self, complexity: float | Array, drift: float | Array | None = None, *, agent: int = 0) -> Params:
         """The same market at another point of a curriculum; no compiled program changes.
 
         ``complexity`` c in [0, 1] sets s = clip((c - .3) / .7, 0, 1), lets customers move between stages from .5 on,
-        and keeps agent 0 and the first round(3 c) others; from 1 on all of them. ``drift`` is kept where it is None.
+        and keeps ``agent``, the learner, and the first round(3 c) others; from 1 on all of them. ``drift`` is kept
+        where it is None.
         """
         c = jnp.asarray(complexity, float)
         rivals = jnp.round(SCRIPTED_RIVALS_AT_FULL_COMPLEXITY * c)
+        agents = jnp.arange(self.active.shape[-1])
+        # The learner is 0, the others are 1, 2 and so on.
+        places = jnp.where(agents == agent, 0, agents + (agents < agent))
         return self.replace(
             realism=jnp.clip((c - 0.3) / 0.7, 0, 1),
             transitions=c >= STAGES_FROM_COMPLEXITY,
-            active=(jnp.arange(self.active.shape[-1]) <= rivals) | (c >= 1),
+            active=(places <= rivals) | (c >= 1),
             drift=self.drift if drift is None else jnp.asarray(drift, float),
         )
 

@@ -15,11 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from rtb_envs import cli
+from rtb_envs.files import check_writable
 
 if TYPE_CHECKING:
     import polars as pl
 
 RULES = ("demo", "strategy")
+FOLDER = "episode"
+"""Where ``rtb report`` looks for the tables."""
 FRAMES = 50
 FRAME_SECONDS = 0.06
 """Of a table on a screen: simulated as fast as it can be, the demo would be over before anybody has seen it."""
@@ -31,7 +34,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 def demo(
     opportunities: Annotated[int, typer.Option(help="Impressions to compete for, at most 20,000.")] = 1_000,
     rules: Annotated[str, typer.Option(metavar="demo|strategy", help="Set of rules that bid.")] = "demo",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the market.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the market, below 2**32.")] = 0,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Keep the episode there, for rtb report.")] = None,
 ) -> None:
     """Watch four rules compete for customers, impression by impression."""
@@ -39,6 +42,10 @@ def demo(
         raise cli.refuse(f"rules must be {' or '.join(RULES)}, not {rules!r}")
     if not 1 <= opportunities <= 20_000:
         raise cli.refuse(f"opportunities must lie in 1 to 20,000, got {opportunities:,}")
+    if not 0 <= seed < 2**32:
+        raise cli.refuse(f"seed must lie in 0 to 4,294,967,295, got {seed:,}")
+    if out is not None:
+        _check_folder(out)
     console = Console(highlight=False) if Console().is_terminal else Console(width=100)
     began = time.perf_counter()
     with console.status("compiling the market"):
@@ -72,8 +79,21 @@ def demo(
     )
     if out is not None:
         with console.status("replaying the episode with ads that nobody sees"):
-            recorder.recording().write(out / "episode")
+            recorder.recording().write(out / FOLDER)
         console.print(f"kept in {out}; to see it: rtb report {out}")
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse a folder that the episode cannot be kept in, or that keeps a training's, before anything is played."""
+    from rtb_envs.studies.retargeting.tables import TABLES
+
+    if (out / "settings.json").exists():
+        raise cli.refuse(f"--out: must be no run of a training, whose own episode would be lost, got {out}")
+    try:
+        for name in TABLES:
+            check_writable(out / FOLDER / f"{name}.parquet")
+    except OSError as error:
+        raise cli.refuse(f"--out: must be a folder that can be written, got {out}: {error.strerror}") from None
 
 
 def _screen(rows: pl.DataFrame, opportunities: int) -> Group:
