@@ -178,6 +178,12 @@ def make_learner(name: str, env: Environment[Any, Any, Any], **hyperparameters: 
     "a3c" is taken for "a2c", its synchronous form. Lists are taken for tuples, as configuration files have no tuples.
     Raises ValueError for an unknown name or field, and ValueError or TypeError for a wrong value.
     """
+    chosen = learner_settings(name, **hyperparameters)
+    return _LEARNERS[canonical(name)].learner(env, chosen)
+
+
+def learner_settings(name: str, **hyperparameters: Any) -> Any:
+    """The settings of the learner ``name``; takes and raises what ``make_learner`` does."""
     name = canonical(name)
     algorithm = _LEARNERS[validation.choice("name", name, learners())]
     known = [field.name for field in fields(algorithm.settings)]
@@ -185,4 +191,4 @@ def make_learner(name: str, env: Environment[Any, Any, Any], **hyperparameters: 
         if field not in known:
             raise ValueError(f"hyperparameters of {name} must be among {', '.join(known)}; got {field!r}")
     values = {field: tuple(value) if isinstance(value, list) else value for field, value in hyperparameters.items()}
-    return algorithm.learner(env, algorithm.settings(**values))
+    return algorithm.settings(**values)
