@@ -22,6 +22,7 @@ from agents.learner_settings import LearnerSettings
 from agents.ppo import PPO
 from agents.ppo_settings import PPOSettings
 from rtb_envs import validation
+from rtb_envs.adapters.actions import ActionCheck
 from rtb_envs.core import Environment
 from rtb_envs.policies.adaptive_linear import AdaptiveLinear
 from rtb_envs.policies.adaptive_pacing import AdaptivePacing
@@ -74,11 +75,8 @@ class Learner(Protocol):
 
 
 def _constant(env: Environment[Any, Any, Any], params: Any = None, *, action: Any) -> Policy:
-    """``action`` in every step; ValueError if it is not in the environment's action space."""
-    space = env.action_space(env.default_params if params is None else params)
-    given = np.asarray(action, space.dtype)
-    if not space.contains(given):
-        raise validation.wrong_value("action", f"in {space}", action)
+    """``action`` in every step; TypeError or ValueError if it is not in the environment's action space."""
+    given = ActionCheck(env.action_space(env.default_params if params is None else params))(action)
     return Constant(jnp.asarray(given, jnp.int32 if np.issubdtype(given.dtype, np.integer) else float))
 
 
@@ -148,9 +146,12 @@ def make_rule(name: str, env: Environment[Any, Any, Any], params: Any = None, **
     """The rule ``name`` for an environment; ``options`` are those of the rule's own constructor.
 
     Raises ValueError for an unknown name or for an environment that the rule can not act in, TypeError for an option
-    that the rule does not have or one that it needs, and what the rule raises for wrong values.
+    that the rule does not have or one that it needs and for what is no environment, and what the rule raises for wrong
+    values.
     """
     rule = _RULES[validation.choice("name", name, rules())]
+    if not isinstance(env, Environment):
+        raise validation.wrong_type("env", "an environment of one agent, as rtb_envs.make returns", env)
     required, optional = _options_of(rule)
     if unknown := sorted(set(options) - {*required, *optional}):
         known = ", ".join((*required, *optional)) or "no options"

@@ -7,9 +7,15 @@ neither JAX nor any other heavy library. Exit codes: 0 done, 1 a result that the
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
+import os
+import signal
+import socket
 import sys
+import threading
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import typer
@@ -81,6 +87,35 @@ def need_extra(extra: str, *modules: str) -> None:
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if missing:
         raise refuse(f'{", ".join(missing)} is not installed: pip install "rtb-envs[{extra}]"')
+
+
+@contextlib.contextmanager
+def stopped_by_sigterm() -> Iterator[None]:
+    """Within, SIGTERM stops the program as Ctrl-C does: unfinished files go. For the main thread only.
+
+    Compiled code that runs long heeds SIGINT alone, and Python's handlers wait until it returns. So a thread, which
+    Python wakes at once, sends SIGINT.
+    """
+    woken, waker = socket.socketpair()
+    waker.setblocking(False)
+
+    def pass_on() -> None:
+        while number := woken.recv(1):
+            if number[0] == signal.SIGTERM:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    with woken, waker:
+        thread = threading.Thread(target=pass_on, daemon=True)
+        thread.start()
+        woken_before = signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+        handler_before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, handler_before)
+            signal.set_wakeup_fd(woken_before)
+            waker.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def main() -> None:

@@ -28,6 +28,8 @@ def regret_per_root_round(value: FloatsLike, optimum: FloatsLike, rounds: Floats
 
     ``rounds`` T >= 1 are the auctions of the episode.
     """
+    if not (np.asarray(rounds) >= 1).all():
+        raise validation.wrong_value("rounds", "at least 1", rounds)
     missed = np.asarray(optimum, np.float64) - np.asarray(value, np.float64)
     regret: Floats = missed / np.sqrt(np.asarray(rounds, np.float64))
     return regret
@@ -82,7 +84,7 @@ def depletion_time(spend_by_step: FloatsLike, budget: FloatsLike, share: float =
 def cost_per_action_excess(cost: FloatsLike, actions: FloatsLike, target: FloatsLike) -> Floats:
     """max(0, CPA / target - 1) for CPA = cost / actions; a cost without any action counts as one action."""
     cost_per_action = np.asarray(cost, np.float64) / np.maximum(np.asarray(actions, np.float64), 1.0)
-    excess: Floats = np.maximum(cost_per_action / np.asarray(target, np.float64) - 1.0, 0.0)
+    excess: Floats = np.maximum(cost_per_action / _positive("target", target) - 1.0, 0.0)
     return excess
 
 
@@ -93,7 +95,7 @@ def auctionnet_score(value: FloatsLike, cost: FloatsLike, actions: FloatsLike, t
     """
     cost, actions = np.asarray(cost, np.float64), np.asarray(actions, np.float64)
     # target / CPA = target * actions / cost
-    kept = np.asarray(target, np.float64) * actions / np.where(cost > 0, cost, 1.0)
+    kept = _positive("target", target) * actions / np.where(cost > 0, cost, 1.0)
     score: Floats = np.asarray(value, np.float64) * np.where(cost > 0, np.minimum(kept, 1.0) ** 2, 1.0)
     return score
 
@@ -155,8 +157,19 @@ def stratified_interquartile_mean(
 
 def _spent_share(spend_by_step: FloatsLike, budget: FloatsLike) -> Floats:
     """The share of the budget that is spent by the end of each step."""
-    spend, budget = np.asarray(spend_by_step, np.float64), np.asarray(budget, np.float64)
-    if not (budget > 0).all():
-        raise validation.wrong_value("budget", "positive", budget)
+    spend, budget = np.asarray(spend_by_step, np.float64), _positive("budget", budget)
+    if spend.ndim < 1 or spend.shape[-1] < 1:
+        raise ValueError(f"spend_by_step: got shape {spend.shape}, the last axis must hold at least one step")
+    try:
+        budget = np.broadcast_to(budget, spend.shape[:-1])
+    except ValueError:
+        raise ValueError(f"budget: got shape {budget.shape}, must broadcast to {spend.shape[:-1]}") from None
     share: Floats = np.cumsum(spend, axis=-1) / budget[..., None]
     return share
+
+
+def _positive(name: str, value: FloatsLike) -> Floats:
+    numbers = np.asarray(value, np.float64)
+    if not (numbers > 0).all():
+        raise validation.wrong_value(name, "positive", numbers)
+    return numbers

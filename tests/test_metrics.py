@@ -97,3 +97,21 @@ def test_spending_metrics_agree_with_each_other(spend, budget):
 def test_a_budget_of_nothing_is_refused():
     with pytest.raises(ValueError, match="budget must be positive"):
         metrics.budget_use([[1.0]], [0.0])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: metrics.cost_per_action_excess(1.0, 1.0, -3.0), "target must be positive"),
+        (lambda: metrics.auctionnet_score(1.0, 1.0, 1.0, -3.0), "target must be positive"),
+        (lambda: metrics.regret_per_root_round([3.0], [7.0], [0]), "rounds must be at least 1"),
+        (
+            lambda: metrics.budget_use(np.ones((3, 4)), [1.0, 2.0]),
+            r"budget: got shape \(2,\), must broadcast to \(3,\)",
+        ),
+        (lambda: metrics.budget_use([], 1.0), r"spend_by_step: got shape \(0,\), the last axis must hold"),
+    ],
+)
+def test_what_no_campaign_can_have_is_refused_by_name(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -104,8 +104,14 @@ class SB3VecEnv(VecEnv):
         self._actions = actions
 
     def step_wait(self) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_], Any]:
-        """Observations, rewards, whether each lane is over, and infos; raises as ``GymVectorEnv.step``."""
-        step = self._envs.advance(self._actions)
+        """Observations, rewards, whether each lane is over, and infos; raises as ``GymVectorEnv.step``.
+
+        RuntimeError without a ``step_async`` since the last step.
+        """
+        if self._actions is None:
+            raise RuntimeError("no step is under way: call step_async(actions) before step_wait()")
+        actions, self._actions = self._actions, None
+        step = self._envs.advance(actions)
         self._episode_return += step.reward
         self._episode_length += 1
         infos = LaneInfos(self.num_envs)

@@ -1,8 +1,9 @@
 """Which of a step's auctions a budget pays for, in order of arrival.
 
 An auction is paid only if something of the budget is left afterwards (RTBGym's rule, SCOPE-RL 0.2.1), so a budget
-never reaches zero. Costs are integers >= 0 in the money unit of ``remaining``, and no sum here can overflow their type.
-TypeError for other numbers, ValueError for costs below 0 that are not traced and for shapes that do not fit.
+never reaches zero. Costs are integers >= 0 in the money unit of ``remaining``, both at most 2**31 - 1 (2**63 - 1 in
+JAX's 64-bit mode), and no sum here can overflow. TypeError for other numbers, ValueError for shapes that do not fit
+and, of numbers that are not traced, for costs below 0 and for larger amounts.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def keep_until_exhausted(
     cost, remaining = _whole("cost", cost), _whole("remaining", remaining)
     common_shape(cost.shape[:-1], remaining=remaining)
     remaining = remaining[..., None]
-    cap = jnp.maximum(remaining, 0).astype(cost.dtype)
+    cap = jnp.maximum(remaining, 0)
 
     def saturating_add(left: Array, right: Array) -> Array:
         return left + jnp.minimum(right, cap - left)
@@ -54,16 +55,20 @@ def skip_what_does_not_fit(
     cost, remaining = _whole("cost", cost), _whole("remaining", remaining)
     batch = common_shape(cost.shape[:-1], remaining=remaining)
     cost = jnp.broadcast_to(cost, (*batch, cost.shape[-1]))
-    left = jnp.broadcast_to(remaining, batch).astype(cost.dtype)
+    left = jnp.broadcast_to(remaining, batch)
     _, keep = jax.lax.scan(pay, left, jnp.moveaxis(cost, -1, 0))
     return jnp.moveaxis(keep, 0, -1)
 
 
 def _whole(name: str, value: ArrayLike) -> Array:
-    """Whole numbers as an array; costs are not negative and have an axis of auctions."""
+    """Whole numbers as an array of JAX's integers; costs are not negative and have an axis of auctions."""
     array = jnp.asarray(checked(name, value, 0 if name == "cost" else -np.inf))
     if not jnp.issubdtype(array.dtype, jnp.integer):
         raise validation.wrong_type(name, "an array of whole numbers", value)
     if name == "cost" and array.ndim == 0:
         raise ValueError("cost: got shape (), the last axis must hold auctions")
-    return array
+    # Costs and what remains are compared and added: they need one type, wide enough for both.
+    widest = jax.dtypes.canonicalize_dtype(int)
+    if np.iinfo(array.dtype).max > np.iinfo(widest).max:
+        checked(name, array, high=np.iinfo(widest).max)
+    return array.astype(widest)

@@ -26,7 +26,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Bool, Float
 
 from rtb_envs.auctions.arguments import same_shape, truths
-from rtb_envs.tracing import checked
+from rtb_envs.tracing import checked, is_concrete
 
 BISECTIONS = 64
 
@@ -84,6 +84,8 @@ def multiple_choice_knapsack(
     value, cost, budget = checked("value", value), checked("cost", cost, 0), _limit("budget", budget)
     allowed = truths("allowed", allowed)
     same_shape(2, value=value, cost=cost, allowed=allowed)
+    if is_concrete(allowed) and not (some := np.asarray(allowed).any(axis=-1)).all():
+        raise ValueError(f"allowed: got no option in group {np.argmin(some)}, must hold one in every group")
 
     def solve(price_of_budget: Array) -> tuple[Array, Array, Array]:
         """The price, and total value and cost when each group maximises value minus the price times cost."""
@@ -165,6 +167,7 @@ def first_price_ceiling(
     win_probability = checked("win_probability", win_probability, 0, 1 + 1e-6)
     same_shape(1, value=value)
     same_shape(1, bid=bid, win_probability=win_probability)
+    _refuse_fall(bid, win_probability)
     probability = jnp.pad(win_probability, (1, 0))
     bid = jnp.pad(bid, (1, 0))
     payoff = (value[:, None] - cost_weight * bid) * probability
@@ -229,6 +232,20 @@ def _limit(name: str, value: ArrayLike) -> Any:
     return limit
 
 
+def _refuse_fall(bid: ArrayLike, win_probability: ArrayLike) -> None:
+    """ValueError if both are known, not traced, and a higher bid wins less often."""
+    if not is_concrete(bid, win_probability):
+        return
+    bids, probabilities = np.asarray(bid, np.float64), np.asarray(win_probability, np.float64)
+    rising = probabilities[np.argsort(bids, kind="stable")]
+    falls = np.diff(rising) < -1e-6  # More than roundings.
+    if falls.any():
+        at = int(np.argmax(falls))
+        raise ValueError(
+            f"win_probability: got {rising[at]} and then {rising[at + 1]} for the next higher bid, must not fall"
+        )
+
+
 def _prefixes(
     value: Array, cost: Array, threshold: Array, valid: Array, multiplier_low: ArrayLike, multiplier_high: ArrayLike
 ) -> tuple[Array, Array, Array]:
@@ -236,7 +253,9 @@ def _prefixes(
     value, cost = checked("value", value), checked("cost", cost, 0)
     threshold, valid = checked("threshold", threshold, infinite=True), truths("valid", valid)
     same_shape(2, value=value, cost=cost, threshold=threshold, valid=valid)
-    _limit("multiplier_low", multiplier_low), _limit("multiplier_high", multiplier_high)
+    low, high = _limit("multiplier_low", multiplier_low), _limit("multiplier_high", multiplier_high)
+    if is_concrete(low, high) and low > high:
+        raise ValueError(f"multiplier_low: got {low}, must be at most multiplier_high, {high}")
     threshold = jnp.where(valid, threshold, jnp.inf)
     order = jnp.argsort(threshold, axis=-1)
     threshold = jnp.take_along_axis(threshold, order, axis=-1)

@@ -3,6 +3,8 @@
 A law is any frozen pytree with the method of ``MarketPrice``. The laws here have one entry for each ad, or a single
 entry that serves every ad, and can be turned into a ``TabulatedPrice``: an inverse-CDF table, many times faster than
 sampling on a CPU. ``law.price(...)`` draws from that table; code that draws often builds it once by ``tabulated()``.
+Gamma and log-normal laws raise ValueError, when they are used, for numbers that are not finite or a ``log_std`` below
+0, unless these are traced.
 
 Error of the tables against the exact law, for uniforms in [1e-5, 1 - 1e-5]: gamma with shape 0.5 to 200 within 2.5e-3
 standard deviations and its mean within 7e-4 relative (both fall with the shape: 9e-4 and 1e-5 at shape 50); log-normal
@@ -26,6 +28,7 @@ from jaxtyping import Float, Int
 from rtb_envs.auctions import quantile_tables
 from rtb_envs.pytrees import pytree
 from rtb_envs.random import Draw
+from rtb_envs.tracing import checked
 
 
 class MarketPrice(Protocol):
@@ -74,12 +77,12 @@ class GammaPrice(_Law):
 
     def tabulated(self) -> TabulatedPrice:
         """The law as a table of shape (ads, nodes); can be traced by jit and vmap."""
-        shape, scale = _per_ad(self.shape, self.scale)
+        shape, scale = _per_ad(checked("shape", self.shape), checked("scale", self.scale))
         return TabulatedPrice(quantile_tables.gamma_nodes(shape) * _positive(scale)[:, None])
 
     def mean_price(self) -> Float[Array, "ads"]:
         """The mean price of each ad: shape times scale."""
-        shape, scale = _per_ad(self.shape, self.scale)
+        shape, scale = _per_ad(checked("shape", self.shape), checked("scale", self.scale))
         return quantile_tables.clip_gamma_shape(shape) * _positive(scale)
 
 
@@ -97,7 +100,7 @@ class LogNormalPrice(_Law):
 
     def mean_price(self) -> Float[Array, "ads"]:
         """The mean price of each ad: exp(log_mean + log_std**2 / 2)."""
-        log_mean, log_std = _per_ad(self.log_mean, self.log_std)
+        log_mean, log_std = _per_ad(checked("log_mean", self.log_mean), checked("log_std", self.log_std, 0))
         return jnp.exp(log_mean + 0.5 * log_std**2)
 
 
@@ -120,7 +123,7 @@ class RivalsPrice(_Law):
 
     def tabulated(self) -> TabulatedPrice:
         """The law as a table of shape (ads, nodes); can be traced by jit and vmap."""
-        log_mean, log_std = _per_ad(self.log_mean, self.log_std)
+        log_mean, log_std = _per_ad(checked("log_mean", self.log_mean), checked("log_std", self.log_std, 0))
         normal = jnp.asarray(quantile_tables.highest_normal_nodes(self.num_rivals), dtype=jnp.float32)
         return TabulatedPrice(jnp.exp(log_mean[:, None] + log_std[:, None] * normal))
 

@@ -13,6 +13,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float
 
+from rtb_envs import validation
+from rtb_envs.tracing import checked
+
 
 class PacingEquilibrium(NamedTuple):
     """Multipliers, prices and allocation of a market in which every bid is the bidder's multiplier times its value."""
@@ -37,7 +40,16 @@ def first_price_pacing_equilibrium(
 
     The revenue is at least half of the largest liquid welfare, that is of what any mechanism could earn that keeps
     budgets and charges nobody more than its value (Caragiannis, Ipsen & Skoulakis, arXiv 2602.14815, 2026).
+
+    Raises ValueError for shapes that do not fit and, of numbers that are not traced, for those out of range; TypeError
+    for what is no array of numbers.
     """
+    value, budget = jnp.asarray(checked("value", value, 0)), jnp.asarray(checked("budget", budget, 0, open_low=True))
+    iterations = validation.integer("iterations", iterations, 0, 2**31 - 1)
+    if value.ndim != 2 or 0 in value.shape:
+        raise ValueError(f"value: got shape {value.shape}, must be [bidders, auctions], both at least 1")
+    if budget.shape != value.shape[:1]:
+        raise ValueError(f"budget: got shape {budget.shape}, must be {value.shape[:1]}, one for each bidder of value")
     equal_part = budget / (value.shape[1] + 1)
     offered = jnp.where(value > 0, equal_part[:, None], 0.0)
 

@@ -15,9 +15,11 @@ def liquid_welfare(value: ArrayLike, budget: ArrayLike) -> NDArray[np.float64]:
     """Sum over bidders of min(budget, value): what they could pay for what they got (Dobzinski & Paes Leme, 2014).
 
     ``value`` [..., bidders] is each bidder's total over its auctions, in the money unit of ``budget`` [..., bidders];
-    an infinite budget is none. The result is [...].
+    an infinite budget is none. The result is [...]. Raises ValueError for numbers below 0 and for NaN.
     """
-    total: NDArray[np.float64] = np.minimum(np.asarray(value, np.float64), np.asarray(budget, np.float64)).sum(axis=-1)
+    worth = validation.array("value", value, None, 0)
+    limit = validation.array("budget", budget, None, 0, infinite=True)
+    total: NDArray[np.float64] = np.minimum(worth, limit).sum(axis=-1)
     return total
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rtb_envs import validation
 from rtb_envs.files import write_parquet
 from rtb_envs.logs.episode_log import AnyArray
 
@@ -42,7 +43,9 @@ class AuctionLog:
 
     @classmethod
     def concatenate(cls, logs: Sequence[AuctionLog]) -> AuctionLog:
-        """The auctions of several logs of one environment, one log after another."""
+        """The auctions of several logs of one environment, in their order; ValueError for none."""
+        if not logs:
+            raise validation.wrong_value("logs", "at least one log", logs)
         episode, step, index = (
             np.concatenate([getattr(log, name) for log in logs]) for name in ("episode", "step", "index")
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from rtb_envs import validation
 from rtb_envs.files import write_parquet
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ class EpisodeLog:
 
     @classmethod
     def concatenate(cls, logs: Sequence[EpisodeLog]) -> EpisodeLog:
-        """The episodes of several logs of one environment and one policy, one log after another."""
+        """The episodes of several logs of one environment and one policy, in their order; ValueError for none."""
+        if not logs:
+            raise validation.wrong_value("logs", "at least one log", logs)
         first = logs[0]
         if len(logs) == 1:
             return first

@@ -39,7 +39,8 @@ def write_minari(log: EpisodeLog, dataset_id: str, description: str | None = Non
     try:
         namespace = parse_dataset_id(dataset_id)[0]
     except (ValueError, TypeError):  # an id without version is Minari's own TypeError
-        raise validation.wrong_value("dataset_id", 'of the form "(namespace/)name-v0"', dataset_id) from None
+        form = 'of the form "(namespace/)name-v0", a namespace of at least two characters'
+        raise validation.wrong_value("dataset_id", form, dataset_id) from None
     folder: Path = get_dataset_path(dataset_id).absolute()  # Minari can not tell the size of a relative one
     if folder.exists():
         raise validation.wrong_value("dataset_id", f"new, but there is the folder {folder}", dataset_id)

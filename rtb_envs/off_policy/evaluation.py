@@ -81,7 +81,8 @@ def evaluate(
     episode that was truncated counts for what it earned until then.
 
     Raises TypeError for a policy without ``log_propensity``; ValueError for a log without propensities, one of fewer
-    than two episodes, or another ``discount``, ``confidence``, ``bootstrap_samples`` or ``seed``.
+    than two episodes, ratios whose product float64 does not hold, or another ``discount``, ``confidence``,
+    ``bootstrap_samples`` or ``seed``.
     """
     if log.log_propensity is None:
         raise ValueError("log must hold propensities, got that of a policy which knows none")

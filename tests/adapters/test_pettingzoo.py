@@ -184,6 +184,72 @@ def test_a_refused_action_names_its_agent_and_changes_nothing(change, error, mes
     assert env.step(good)[1] == twin.step(good)[1]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        (None, TypeError, "action of 'walker_1' must be an array of numbers of shape (1,), got None"),
+        ([np.nan], ValueError, "action of 'walker_1' must be a number in [-1.0, 1.0], got nan at 0"),
+        ([1.5], ValueError, "action of 'walker_1' must be a number in [-1.0, 1.0], got 1.5 at 0"),
+    ],
+)
+def test_in_turn_an_action_is_refused_in_its_own_step_and_its_agent_can_act_again(wrong, error, message):
+    env, twin = aec_env(STAYING), aec_env(STAYING)
+    action = np.array([0.5], np.float32)
+    for each in (env, twin):
+        each.reset(seed=8)
+        each.step(action)
+    with pytest.raises(error, match=re.escape(message)):
+        env.step(wrong)
+    assert env.agent_selection == "walker_1"
+    for each in (env, twin):
+        for _ in range(3):
+            each.step(action)
+    assert env.rewards == twin.rewards
+    np.testing.assert_array_equal(env.state(), twin.state())
+
+
+def test_in_turn_zeros_that_begin_a_cycle_out_of_range_are_refused_at_its_end_and_the_cycle_begins_anew():
+    env, twin = aec_env(STAYING), aec_env(STAYING)
+    for each in (env, twin):
+        each.reset(seed=8)
+    for action in (np.zeros(2), np.zeros(1), np.zeros(1)):
+        env.step(action)
+    with pytest.raises(ValueError, match=re.escape("action of 'walker_0' must have shape (1,), got shape (2,)")):
+        env.step(np.zeros(1, np.float32))
+    assert env.agent_selection == "walker_0"
+    for each in (env, twin):
+        for _ in range(4):
+            each.step(np.array([0.5], np.float32))
+    assert env.rewards == twin.rewards
+    np.testing.assert_array_equal(env.state(), twin.state())
+
+
+def test_in_turn_agents_may_share_one_array_that_is_filled_anew_for_each():
+    env, at_once = aec_env(STAYING), PettingZooEnv(STAYING)
+    for each in (env, at_once):
+        each.reset(seed=8)
+    shared, own = np.zeros(1, np.float32), {}
+    for i, agent in enumerate(at_once.agents):
+        shared[0] = i / 4
+        own[agent] = shared.copy()
+        env.step(shared)
+    at_once.step(own)
+    np.testing.assert_array_equal(env.state(), at_once.state())
+
+
+def test_in_turn_an_agent_that_has_left_takes_none_as_its_action_only():
+    env = aec_env(STAYING, max_cycles=1)
+    env.reset(seed=0)
+    for _ in range(4):
+        env.step(np.zeros(1, np.float32))
+    for _ in range(2):
+        with pytest.raises(ValueError, match="action of 'walker_0', which has left, must be None, got 0"):
+            env.step(0)
+    for _ in range(4):
+        env.step(None)
+    assert env.agents == []
+
+
 def test_an_agent_that_has_left_may_not_act():
     env = parallel()
     env.reset(seed=0)

@@ -104,9 +104,16 @@ def test_a_learner_is_made_with_the_hyperparameters_that_differ():
             "hyperparameters of ppo must be among .*'momentum'",
         ),
         (lambda env: registry.make_learner("ppo", env, gamma=2), "gamma must be a finite number in"),
-        (lambda env: registry.make_rule("constant", env, action=7), "action must be in Discrete"),
+        (lambda env: registry.make_rule("constant", env, action=7), "action must be an integer in"),
     ],
 )
 def test_unknown_names_and_wrong_values_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make(Recall(discrete=True))
+
+
+def test_a_rule_needs_an_environment_and_a_constant_action_is_not_rounded_to_one_of_it():
+    with pytest.raises(TypeError, match=r"env must be an environment of one agent, .* got None"):
+        registry.make_rule("pid", None)
+    with pytest.raises(TypeError, match=r"action must be an array of integers of shape .*, got 0.7"):
+        registry.make_rule("constant", Recall(discrete=True), action=0.7)

@@ -14,6 +14,7 @@ from rtb_envs.auctions.hindsight import (
     position_ceiling,
 )
 from rtb_envs.auctions.mechanisms import clearing_price, sealed_bid, wins
+from rtb_envs.auctions.pacing_equilibrium import first_price_pacing_equilibrium
 from rtb_envs.auctions.position_auctions import position_auction
 
 NAN, INF = np.nan, np.inf
@@ -153,6 +154,29 @@ ONES, TWO_SLOTS, TRUE = np.ones(3), np.ones((2, 3)), np.ones((2, 3), bool)
         (first_price_ceiling, (ONES, -ONES, ONES, 1.0), r"bid must hold finite numbers in \[0, inf\], got -1.0"),
         (multiplier_ceiling, (TWO_SLOTS, TWO_SLOTS, ONES, TRUE, 1.0, 0.1, 2.0), r"threshold: got shape \(3,\)"),
         (multiplier_ceiling, (TWO_SLOTS, TWO_SLOTS, TWO_SLOTS, TRUE, 1.0, -1.0, 2.0), r"multiplier_low must hold"),
+        (
+            multiplier_ceiling,
+            (TWO_SLOTS, TWO_SLOTS, TWO_SLOTS, TRUE, 1.0, 3.0, 2.0),
+            r"multiplier_low: got 3.0, must be at most multiplier_high, 2.0",
+        ),
+        (
+            multiple_choice_knapsack,
+            (TWO_SLOTS, TWO_SLOTS, np.array([[True] * 3, [False] * 3]), 1.0),
+            r"allowed: got no option in group 1, must hold one in every group",
+        ),
+        (
+            first_price_ceiling,
+            (ONES, np.array([1.0, 3.0, 2.0]), np.array([0.1, 0.2, 0.3]), 1.0),
+            r"win_probability: got 0.3 and then 0.2 for the next higher bid, must not fall",
+        ),
+        (first_price_pacing_equilibrium, (TWO_SLOTS, [1.0, -1.0]), r"budget must hold finite numbers in \(0, inf\]"),
+        (
+            first_price_pacing_equilibrium,
+            (TWO_SLOTS * NAN, [1.0, 1.0]),
+            r"value must hold finite numbers in \[0, inf\]",
+        ),
+        (first_price_pacing_equilibrium, (TWO_SLOTS, ONES), r"budget: got shape \(3,\), must be \(2,\)"),
+        (first_price_pacing_equilibrium, (ONES, ONES), r"value: got shape \(3,\), must be \[bidders, auctions\]"),
     ],
 )
 def test_hindsight_names_the_argument_that_it_can_not_use(ceiling, arguments, message):
@@ -185,3 +209,29 @@ def test_what_is_allowed_is_said_by_truth_values():
 def test_budgets_pay_whole_amounts_only(rule, cost, remaining, error, message):
     with pytest.raises(error, match=message):
         rule(cost, remaining)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: sealed_bid([1e39, 1.0], "second_price"), r"bids must hold finite numbers in .*, got 1e\+39 at \(0,\)"),
+        (
+            lambda: position_auction(np.array([2**40, 2**33]), [1.0], "gsp"),
+            r"bids must hold finite numbers in .*, got 1099511627776.0 at \(0,\)",
+        ),
+        (lambda: keep_until_exhausted([2**33, 2], 5), r"cost must hold .*, got 8589934592.0 at \(0,\)"),
+        (lambda: skip_what_does_not_fit([1, 2], 2**33), r"remaining must hold .*, got 8589934592.0"),
+        (lambda: keep_until_exhausted(np.array([2**32 - 1], np.uint32), 5), r"cost must hold .*, got 4294967295.0"),
+    ],
+)
+def test_numbers_that_jax_would_take_for_others_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16])
+@pytest.mark.parametrize("rule", [keep_until_exhausted, skip_what_does_not_fit])
+def test_costs_of_few_bits_are_paid_from_a_budget_of_more(rule, dtype):
+    # 100 + 100 + 100 < 100_300 in whole numbers, whatever the costs' type holds.
+    assert rule(np.array([100, 100, 100], dtype), 100_300).tolist() == [True, True, True]
+    assert rule(np.array([100, 100, 100], dtype), 300).tolist() == [True, True, False]

@@ -199,3 +199,18 @@ def test_a_law_with_a_single_entry_serves_every_ad(law):
 def test_a_number_of_rivals_that_is_no_positive_integer_is_refused(num_rivals):
     with pytest.raises(ValueError, match="num_rivals: got"):
         RivalsPrice(jnp.zeros(1), jnp.ones(1), num_rivals)
+
+
+@pytest.mark.parametrize("use", [lambda law: law.tabulated(), lambda law: law.mean_price()])
+@pytest.mark.parametrize(
+    ("law", "message"),
+    [
+        (LogNormalPrice(0.0, -1.0), r"log_std must hold finite numbers in \[0, inf\], got -1.0"),
+        (RivalsPrice(jnp.array([jnp.nan]), jnp.ones(1), 2), "log_mean must hold finite numbers"),
+        (GammaPrice(jnp.array([1.0, jnp.nan]), jnp.ones(2)), r"shape must hold finite numbers .* got nan at \(1,\)"),
+        (GammaPrice(jnp.ones(1), jnp.array([jnp.inf])), "scale must hold finite numbers"),
+    ],
+)
+def test_a_law_of_numbers_that_are_none_is_refused_when_it_is_used(use, law, message):
+    with pytest.raises(ValueError, match=message):
+        use(law)

@@ -109,3 +109,10 @@ def test_there_are_equilibria_of_value_maximisers_with_hardly_more_than_half_of_
 def test_what_is_no_market_is_refused(arguments, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         largest_liquid_welfare(*arguments)
+
+
+def test_liquid_welfare_is_of_values_and_budgets_that_are_not_negative():
+    with pytest.raises(ValueError, match=r"value must hold finite numbers in \[0, inf\], got nan at \(1,\)"):
+        liquid_welfare([1.0, np.nan], [1.0, 1.0])
+    with pytest.raises(ValueError, match=r"budget must hold numbers in \[0, inf\], got -1.0 at \(0,\)"):
+        liquid_welfare([1.0, 1.0], [-1.0, np.inf])

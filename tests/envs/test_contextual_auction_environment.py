@@ -203,6 +203,10 @@ def test_the_pettingzoo_module_makes_the_market_for_all_bidders():
         ({"shading_high": 0.0}, "shading_high must be a finite number in (0, 100], got 0.0"),
         ({"value": -np.ones((6, 12))}, "value must hold finite numbers in [1e-06, 1000], got -1.0 at (0, 0)"),
         ({"embedding": np.ones((6, 12, 5))}, "embedding must have shape (6, 12, 6), got shape (6, 12, 5)"),
+        (
+            {"embedding": np.full((6, 12, 6), 1e39)},
+            "embedding must hold finite numbers in [-1e+09, 1e+09], got 1e+39 at (0, 0, 0)",
+        ),
         ({"belief": np.full((6, 12, 5), np.nan)}, "belief must hold finite numbers"),
         ({"context_dim": 3}, "observed_dim must be an integer in [0, 3], got 4"),
         ({"agent": "bidder_6"}, "agent must be one of 'bidder_0'"),

@@ -211,6 +211,7 @@ def test_what_is_no_bidder_or_allocator_is_refused(advertisers, message):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: FixedShading(np.float32(-1)), "factor must be a finite number in [0, 1], got "),
         (lambda: FixedShading(1.5), "factor must be a finite number in [0, 1], got 1.5"),
         (lambda: EmpiricallyShaded(exploration=0.0), "exploration must be a finite number in (0, 1], got 0.0"),
         (lambda: ValueLearning(initial=-0.1), "initial must be a finite number in [0, 1], got -0.1"),

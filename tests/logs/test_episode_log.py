@@ -7,7 +7,7 @@ import polars
 import pytest
 from gymnasium import spaces
 
-from rtb_envs.logs import EpisodeLog
+from rtb_envs.logs import AuctionLog, EpisodeLog
 
 
 @pytest.fixture
@@ -71,3 +71,9 @@ def test_a_parquet_file_holds_the_frame_and_is_replaced(log, tmp_path):
         path = written.to_parquet(tmp_path / "deep" / "log.parquet")
         assert polars.read_parquet(path).equals(written.frame())
     assert [file.name for file in path.parent.iterdir()] == ["log.parquet"]
+
+
+@pytest.mark.parametrize("kind", [EpisodeLog, AuctionLog])
+def test_no_logs_can_not_be_one(kind):
+    with pytest.raises(ValueError, match=r"logs must be at least one log, got \[\]"):
+        kind.concatenate([])

@@ -99,9 +99,9 @@ def test_a_write_that_fails_leaves_no_dataset(log, datasets, monkeypatch):
     assert list(datasets.iterdir()) == []
 
 
-@pytest.mark.parametrize("dataset_id", ["", "no-version", "../escape-v0", "a b-v0"])
+@pytest.mark.parametrize("dataset_id", ["", "no-version", "../escape-v0", "a b-v0", "a/b-v0"])
 def test_ids_of_another_form_are_refused(log, dataset_id):
-    with pytest.raises(ValueError, match=r'dataset_id must be of the form "\(namespace/\)name-v0", got'):
+    with pytest.raises(ValueError, match=r'dataset_id must be of the form "\(namespace/\)name-v0", a namespace of'):
         log.to_minari(dataset_id)
 
 

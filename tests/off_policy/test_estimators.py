@@ -53,6 +53,27 @@ def test_episodes_that_the_target_never_takes_count_nothing():
     assert effective_sample_size(log_ratio[:1]) == 0
 
 
+@pytest.mark.parametrize("shift", [800.0, -800.0])
+def test_the_weighted_estimate_and_the_effective_sample_size_do_not_depend_on_the_ratios_scale(shift):
+    # The weights are 1 and 1/2, times exp(shift), which float64 does not hold.
+    log_ratio = LOG_RATIO + np.array([shift, 0.0])
+    assert weighted_importance_sampling(log_ratio, REWARD, 0.5).estimate == pytest.approx(5.5 / 1.5)
+    assert effective_sample_size(log_ratio) == pytest.approx(1.5**2 / 1.25)
+
+
+def test_where_the_ratio_itself_counts_one_that_float64_does_not_hold_is_refused():
+    log_ratio = np.array([[0.0, 0.0], [500.0, 300.0]])
+    values = np.zeros((2, 2))
+    message = r"log_ratio must sum to at most 709.78 up to each step .*, got 800 in episode 1 up to step 1"
+    for call in (
+        lambda: importance_sampling(log_ratio, REWARD),
+        lambda: per_decision_importance_sampling(log_ratio, REWARD),
+        lambda: doubly_robust(log_ratio, REWARD, values, values),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
 STATES, ACTIONS, STEPS, EPISODES = 3, 2, 4, 40_000
 
 

@@ -120,6 +120,8 @@ def test_images_show_each_lane():
         (lambda envs: (envs.set_options({"mask": 1}), envs.reset()), ValueError, "options must be empty"),
         (lambda envs: envs.step(ACTIONS[0][:2]), ValueError, r"action must have shape \(4, 2\)"),
         (lambda envs: envs.step(ACTIONS[0] * np.nan), ValueError, "action must be a number in"),
+        (lambda envs: envs.step_wait(), RuntimeError, r"call step_async\(actions\) before step_wait"),
+        (lambda envs: (envs.step(ACTIONS[0]), envs.step_wait()), RuntimeError, "no step is under way"),
     ],
 )
 def test_wrong_use_is_refused_by_name(act, error, message):

@@ -108,6 +108,8 @@ MALFORMED = [
     (line(click="2"), "click is '2', must be 0 or 1"),
     (line(click=""), "click is missing"),
     (line(hour="14102124"), "hour is '14102124', must be YYMMDDHH"),
+    (line(hour="1410210"), "hour is '1410210', must be YYMMDDHH"),
+    (line(hour="014102100"), "hour is '014102100', must be YYMMDDHH"),
     (line(hour="14023000"), "hour is '14023000', must be YYMMDDHH"),
     (line(banner_pos="top"), "banner_pos is 'top', must be a number (UInt8)"),
     (line(banner_pos="300"), "banner_pos is '300', must be a number (UInt8)"),
@@ -308,7 +310,8 @@ def test_an_interrupted_conversion_leaves_no_half_file_and_can_be_repeated(tmp_p
     running.send_signal(end)
     running.communicate(timeout=60)
     assert running.returncode != 0
-    assert not (tmp_path / "log.parquet").exists()
+    # Only who is killed can not clean up.
+    assert leftovers(tmp_path) == ([".log.unfinished.parquet"] if end == signal.SIGKILL else [])
     assert convert(source, tmp_path / "log.parquet").rows_written == 20_000
     assert pl.read_parquet(tmp_path / "log.parquet").height == 20_000
     assert leftovers(tmp_path) == ["log.parquet"]

@@ -134,6 +134,44 @@ def test_a_log_without_the_columns_is_refused_by_their_names(tmp_path, log):
         model.train(tmp_path / "none.parquet", tmp_path / "model")
 
 
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (pl.col("C14").cast(pl.String), "C14 must be of type UInt32, got String"),
+        (pl.col("id").cast(pl.String), "id must be of type UInt64, got String"),
+        (pl.col("click") * 7, "click must be 0 or 1, got 7"),
+        (pl.when(pl.col("id") % 2 == 0).then(pl.col("C20")).alias("C20"), "C20 is null in .* rows, must have a value"),
+    ],
+)
+def test_a_log_of_other_types_or_clicks_is_refused_in_one_line(tmp_path, log, column, message):
+    log.with_columns(column).write_parquet(tmp_path / "log.parquet")
+    with pytest.raises(LogError, match=f"log.parquet: {message}") as refused:
+        model.train(tmp_path / "log.parquet", tmp_path / "model")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_folder_of_logs_is_no_log(tmp_path):
+    with pytest.raises(LogError, match="is a folder, must be a Parquet file"):
+        model.train(tmp_path, tmp_path / "model")
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
+def test_a_model_that_is_cut_off_is_refused_before_lightgbm_loads_it(folder, tmp_path, share):
+    text = (folder / "model" / "model.txt").read_text()
+    (tmp_path / "model.txt").write_text(text[: int(share * len(text))])
+    (tmp_path / "categories.json").write_bytes((folder / "model" / "categories.json").read_bytes())
+    with pytest.raises(LogError, match=r"model.txt is cut off or no model"):
+        model.load(tmp_path)
+
+
+@pytest.mark.parametrize("categories", ["[]", "{}", '{"site_category": [1], "app_category": []}'])
+def test_categories_of_another_form_are_refused(folder, tmp_path, categories):
+    (tmp_path / "model.txt").write_bytes((folder / "model" / "model.txt").read_bytes())
+    (tmp_path / "categories.json").write_text(categories)
+    with pytest.raises(LogError, match=r"categories.json must map site_category and app_category to lists of texts"):
+        model.load(tmp_path)
+
+
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(LogError, match="is not the folder of a model"):
         model.load(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import ClassVar
 
 import jax
@@ -35,13 +36,13 @@ def explored(draw: Draw, mean: Array, std: Array | float) -> Shading:
 
 def check_shading(name: str, value: object) -> None:
     """Refuse a number outside [0, 1]; traced values pass."""
-    if isinstance(value, int | float):
+    if isinstance(value, Real):
         validation.number(name, value, 0, 1)
 
 
 def check_exploration(value: object) -> None:
     """Refuse a number that is no standard deviation in (0, 1]; traced values pass."""
-    if isinstance(value, int | float):
+    if isinstance(value, Real):
         validation.number("exploration", value, 0, 1, open_low=True)
 
 

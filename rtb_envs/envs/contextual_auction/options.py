@@ -13,6 +13,7 @@ from rtb_envs.envs.contextual_auction.catalogue import GRID, Catalogue, compiled
 from rtb_envs.envs.contextual_auction.config import Config, ContextualPricing
 from rtb_envs.envs.contextual_auction.money import MAX_AMOUNT, MICROS
 from rtb_envs.envs.contextual_auction.state import MAX_HORIZON, MAX_SHADING, Params
+from rtb_envs.envs.replacing import LARGE
 from rtb_envs.random import Generator
 
 
@@ -60,11 +61,11 @@ class Options:
         validation.integer("horizon", self.horizon, 1, MAX_HORIZON)
         validation.number("shading_high", self.shading_high, 0, MAX_SHADING, open_low=True)
         if self.embedding is not None:
-            validation.array("embedding", self.embedding, [(*shape, config.context_dim + 1)])
+            validation.array("embedding", self.embedding, [(*shape, config.context_dim + 1)], -LARGE, LARGE)
         if self.value is not None:
             validation.array("value", self.value, [shape], 1 / MICROS, MAX_AMOUNT)
         if self.belief is not None:
-            validation.array("belief", self.belief, [(*shape, config.observed_dim + 1)])
+            validation.array("belief", self.belief, [(*shape, config.observed_dim + 1)], -LARGE, LARGE)
 
     def config(self) -> Config:
         """What is static."""

@@ -73,7 +73,7 @@ def convert(
     with _refusals():
         from rtb_envs.studies.ctr import conversion
 
-        with Console(stderr=True).status(f"converting {source}"):
+        with cli.stopped_by_sigterm(), Console(stderr=True).status(f"converting {source}"):
             done = conversion.convert(source, target, rows, strict)
         clicks = "" if done.has_clicks else ", without clicks"
         typer.echo(

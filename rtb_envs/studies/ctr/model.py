@@ -17,11 +17,13 @@ import numpy.typing as npt
 import polars as pl
 
 from rtb_envs.files import write_atomically, write_json
-from rtb_envs.studies.ctr.avazu import CATEGORICAL, FEATURES, LogError
+from rtb_envs.studies.ctr.avazu import CALENDAR, CATEGORICAL, COLUMNS, FEATURES, LogError
 
 EARLIER_SHARE = 0.8
 MAX_TREES = 2_000
 EARLY_STOPPING_TREES = 50
+_LAST_SECTION = "\npandas_categorical:"
+"""What the last line of ``model.txt`` begins with."""
 PARAMETERS: dict[str, Any] = {
     "objective": "binary",
     "metric": ["auc"],
@@ -67,22 +69,34 @@ class ClickModel:
 
 
 def read_log(path: Path, needs_clicks: bool) -> pl.DataFrame:
-    """Hour and features (and clicks) of a converted log; LogError when it is none or lacks a column."""
+    """Hour and features (and clicks) of a converted log; LogError when it is none, lacks a column or holds others."""
     names = ["id", "hour", *FEATURES, *(["click"] if needs_clicks else [])]
+    if path.is_dir():
+        raise LogError(f"{path} is a folder, must be a Parquet file: make it by rtb ctr convert")
     try:
         scan = pl.scan_parquet(path)
-        missing = [name for name in names if name not in scan.collect_schema()]
+        schema = scan.collect_schema()
+        missing = [name for name in names if name not in schema]
         if missing == ["click"]:
             raise LogError(f"{path} has no column click: a model is fitted to a log with clicks, such as train.csv")
         if missing:
             raise LogError(f"{path} lacks the columns {', '.join(missing)}: make it by rtb ctr convert")
+        for name in names:
+            allowed = (COLUMNS | CALENDAR)[name]
+            if schema[name] != allowed:
+                raise LogError(f"{path}: {name} must be of type {allowed.__name__}, got {schema[name]}")
         log = scan.select(names).collect()
     except FileNotFoundError:
         raise LogError(f"{path} does not exist") from None
-    except (OSError, pl.exceptions.ComputeError) as error:
+    except (OSError, pl.exceptions.PolarsError) as error:
         raise LogError(f"{path} is no Parquet file: {str(error).splitlines()[0]}") from None
     if log.is_empty():
         raise LogError(f"{path} has no rows")
+    for name in names:
+        if log[name].null_count():
+            raise LogError(f"{path}: {name} is null in {log[name].null_count():,} rows, must have a value in every row")
+    if needs_clicks and (highest := log["click"].to_numpy().max()) > 1:
+        raise LogError(f"{path}: click must be 0 or 1, got {highest}")
     return log
 
 
@@ -124,13 +138,33 @@ def train(source: Path, folder: Path, seed: int = 0) -> Metrics:
 
 
 def load(folder: Path) -> ClickModel:
-    """The model in ``folder``; LogError when there is none."""
+    """The model in ``folder``; LogError when there is none, or one that is cut off or of other features."""
     try:
-        booster = lightgbm.Booster(model_file=folder / "model.txt")
+        text = (folder / "model.txt").read_text(encoding="utf-8")
         categories = json.loads((folder / "categories.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, lightgbm.basic.LightGBMError):
+    except (OSError, ValueError):
         raise LogError(f"{folder} is not the folder of a model: make one by rtb ctr train") from None
+    # LightGBM ends the whole process at a file that is cut off.
+    if _LAST_SECTION not in text:
+        raise LogError(f"{folder / 'model.txt'} is cut off or no model: make it by rtb ctr train")
+    try:
+        booster = lightgbm.Booster(model_str=text)
+    except lightgbm.basic.LightGBMError:
+        raise LogError(f"{folder / 'model.txt'} is damaged: make it by rtb ctr train") from None
+    if booster.feature_name() != list(FEATURES):
+        raise LogError(f"{folder / 'model.txt'} is a model of other features: make it by rtb ctr train")
+    if not _are_categories(categories):
+        names = " and ".join(CATEGORICAL)
+        raise LogError(f"{folder / 'categories.json'} must map {names} to lists of texts: make it by rtb ctr train")
     return ClickModel(booster, categories)
+
+
+def _are_categories(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and set(value) == set(CATEGORICAL)
+        and all(isinstance(one, list) and all(isinstance(text, str) for text in one) for one in value.values())
+    )
 
 
 def split_by_time(log: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -175,8 +175,10 @@ def _convert(name: str) -> pl.Expr:
 
 def _calendar() -> tuple[pl.Expr, pl.Expr]:
     """Hour of the day and day of the week of ``hour``, null where it is no date."""
-    # A format with hours but without minutes is refused, hence the added zeros.
-    time = (pl.col("hour") + "00").str.to_datetime("%y%m%d%H%M", strict=False)
+    # A format with hours but without minutes is refused, hence the added zeros. Of seven digits it would take the last
+    # one and the zeros for the time.
+    digits = pl.when(pl.col("hour").str.contains("^[0-9]{8}$")).then(pl.col("hour"))
+    time = (digits + "00").str.to_datetime("%y%m%d%H%M", strict=False)
     return time.dt.hour().cast(pl.UInt8).alias("hour_of_day"), time.dt.weekday().cast(pl.UInt8).alias("day_of_week")
 
 
