@@ -254,7 +254,8 @@ def _prefixes(
     threshold, valid = checked("threshold", threshold, infinite=True), truths("valid", valid)
     same_shape(2, value=value, cost=cost, threshold=threshold, valid=valid)
     low, high = _limit("multiplier_low", multiplier_low), _limit("multiplier_high", multiplier_high)
-    if is_concrete(low, high) and low > high:
+    # By NumPy: within a program that is being traced JAX's comparison of known numbers is traced too.
+    if is_concrete(low, high) and np.asarray(low) > np.asarray(high):
         raise ValueError(f"multiplier_low: got {low}, must be at most multiplier_high, {high}")
     threshold = jnp.where(valid, threshold, jnp.inf)
     order = jnp.argsort(threshold, axis=-1)

@@ -247,3 +247,11 @@ def test_the_ceiling_is_not_above_the_knapsack_over_single_auctions_where_low_bi
         budget = 0.3 * cost.sum()
         bound = in_float64(ceiling, value, cost, threshold, valid, budget, LOW, HIGH)
         assert bound <= in_float64(knapsack, (value * valid).ravel(), cost.ravel(), budget) * (1 + 1e-9)
+
+
+def test_limits_that_are_known_within_a_traced_program_are_taken():
+    value, cost, threshold, valid = (jnp.asarray(array) for array in small_market(3))
+    low, high = jnp.float32(0.5), jnp.float32(2.0)
+    inside = jax.jit(lambda value: multiplier_ceiling(value, cost, threshold, valid, 3.0, low, high))(value)
+    outside = multiplier_ceiling(value, cost, threshold, valid, 3.0, low, high)
+    np.testing.assert_allclose(inside, outside, rtol=1e-6)

@@ -112,9 +112,9 @@ def test_a_cell_holds_every_metric_of_every_method_and_seed(played):
         for method in cell["methods"].values():
             assert np.shape(method["share_of_optimum"]) == (SIZES.seeds,)
             assert all(0 <= use <= 1 for use in method["budget_use"])
-            # Value and R* are means over the episodes of a seed, so their ratio is the ratio of sums.
+            # Value and R* are means over the episodes of a seed, so their ratio is the ratio of sums; to 7 digits.
             ratio = np.divide(method["value"], cell["optimum_by_seed"])
-            np.testing.assert_allclose(method["share_of_optimum"], ratio, rtol=1e-12)
+            np.testing.assert_allclose(method["share_of_optimum"], ratio, rtol=1e-6)
 
 
 def test_the_optimum_of_several_budgets_is_that_of_each(played):
