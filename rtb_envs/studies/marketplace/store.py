@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -68,10 +69,12 @@ class Store:
         if in_file:
             Path(self.url.database or "").parent.mkdir(parents=True, exist_ok=True)
             sa.event.listen(self.engine, "connect", _tune_sqlite)
-        try:
-            METADATA.create_all(self.engine)
-        except (sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.IntegrityError):
-            METADATA.create_all(self.engine)  # another process may have made a table after it was looked for
+        for _ in METADATA.tables:
+            # Another process may make a table after it was looked for: then there is one more at every attempt.
+            with contextlib.suppress(sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.IntegrityError):
+                METADATA.create_all(self.engine)
+                return
+        METADATA.create_all(self.engine)
 
     def close(self) -> None:
         """Give back every connection."""
