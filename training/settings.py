@@ -122,9 +122,10 @@ class Settings(Section):
     ``hyperparameters``: those of the algorithm that differ from its defaults; a learning rate falls to 0 over the run
     unless they say otherwise.
     ``algos``: where ``env`` has many agents, the algorithm of each; left out, "ppo, dqn, ppo, a2c" in turn.
-    ``agent_hyperparameters``: algorithm -> ``hyperparameters`` of the agents that learn by it, at least one.
-    ``parameters``: "shared" where one network plays every seat. ``pool``: agents meet each other's earlier policies
-    too. ``instances``: train in the market's instances of seeds 0 to n - 1 instead of its own, which it is judged in.
+    ``agent_hyperparameters``: algorithm -> ``hyperparameters`` of the agents that learn by it, if any
+    does. ``parameters``: "shared" where one network plays every seat. ``pool``: agents meet each other's earlier
+    policies too. ``instances``: train in the market's instances of seeds 0 to n - 1 instead of its own, which it is
+    judged in.
     """
 
     curriculum: Annotated[int, Field(ge=1, le=3)] = 3

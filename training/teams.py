@@ -145,18 +145,15 @@ def nash_welfare(profit: Floats, rule_profit: Floats) -> float:
 
 
 def algorithms(settings: Settings, num_agents: int) -> tuple[str, ...]:
-    """The algorithm of each agent.
-
-    Raises ConfigurationError unless there is one for each.
-    """
-    algos = settings.algos
-    if algos is None:
-        algos = tuple(TEAM[i % len(TEAM)] for i in range(num_agents))
-    if len(algos) != num_agents:
+    """The algorithm of each agent; ConfigurationError unless there is one for each."""
+    if settings.algos is None:
+        return tuple(TEAM[i % len(TEAM)] for i in range(num_agents))
+    if len(settings.algos) != num_agents:
         raise ConfigurationError(
-            f"algos must be one for each of the {num_agents} agents, got {len(algos)}: {', '.join(algos)}"
+            f"algos must be one for each of the {num_agents} agents, got {len(settings.algos)}: "
+            f"{', '.join(settings.algos)}"
         )
-    return algos
+    return settings.algos
 
 
 def curriculum_of(settings: Settings) -> Curriculum:

@@ -84,7 +84,7 @@ def _rules(
         if len(policies) > 1:
             means = table.tuning_means(policies, params)
             best = int(np.argmax(means))
-        if rule.name == LINEAR.name:
+        if rule == LINEAR:
             units["linear"], linear_value = points[best]["multiplier"], float(means[best])
         methods[rule.name] = {
             "label": rule.label,

@@ -16,7 +16,7 @@ from benchmarks.pacing.fingerprint import of_code, short_hash
 from benchmarks.pacing.markets import Market
 from benchmarks.pacing.methods import Rule
 from benchmarks.pacing.playing import Sizes
-from rtb_envs.files import write_json
+from rtb_envs.files import check_writable, write_json
 from training.run import RunError
 
 Log = Callable[[str], None]
@@ -59,9 +59,8 @@ def run(folder: Path, tasks: Sequence[Task], processes: int, log: Log) -> list[C
     code = of_code()
     paths = [task.path(folder, code) for task in tasks]
     try:
+        check_writable(folder / ".writable")
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".writable").touch()
-        (folder / ".writable").unlink()
     except OSError as error:
         raise RunError(f"folder must be one that can be written, got {str(folder)!r}: {error.strerror}") from None
     missing = [(task, path) for task, path in zip(tasks, paths, strict=True) if not path.exists()]
